@@ -1,0 +1,118 @@
+"""Whether a measured change is larger than the spread it was measured with.
+
+Until timings are taken in several fresh pairs of processes, one process pair carries a bias of
+its own, so the rule is a conservative one: a change counts only when the middle 80 % of both
+sides do not even touch and the medians are at least `MINIMUM_EFFECT` apart. If the two sides
+cannot be held against each other at all, the answer is "not comparable", never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ..metrics import Metric
+from ..records import Machine, ModelResult, Timing
+
+MINIMUM_EFFECT = 0.02
+"""Share of base below which nobody would act on a change, however certain it is."""
+
+Judgement = Literal["better", "worse", "within noise"]
+
+_MACHINE_FIELDS = ("system", "cpu", "cpu_count", "threads", "accelerator")
+"""Versions of Python, torch and CUDA are left out: a pull request may change them on purpose,
+and what that does to the time is a true answer. The amount of memory does not set the pace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """A median with the 10th and the 90th percentile around it, all in the metric's unit."""
+
+    low: float
+    median: float
+    high: float
+
+
+def _latency(timing: Timing) -> Spread | None:
+    seen = timing.latency
+    if seen is None:
+        return None
+    return Spread(low=seen.p10_ms, median=seen.median_ms, high=seen.p90_ms)
+
+
+def _throughput(timing: Timing) -> Spread | None:
+    seen = timing.throughput
+    if seen is None:
+        return None
+    return Spread(low=seen.p10_per_s, median=seen.median_per_s, high=seen.p90_per_s)
+
+
+_SPREADS: Mapping[str, Callable[[Timing], Spread | None]] = {
+    "latency_ms": _latency,
+    "throughput_per_s": _throughput,
+}
+
+
+def _latency_batch(_: ModelResult, timing: Timing) -> int | None:
+    return None if timing.latency is None else timing.latency.batch
+
+
+def _throughput_batch(_: ModelResult, timing: Timing) -> int | None:
+    return None if timing.throughput is None else timing.throughput.batch
+
+
+_BATCHES: Mapping[str, Callable[[ModelResult, Timing], int | None]] = {
+    "latency_ms": _latency_batch,
+    "throughput_per_s": _throughput_batch,
+    "peak_bytes": lambda result, _: result.batch,
+}
+"""The batch each measured metric belongs to; metrics that are not here are counted."""
+
+
+def spread_of(metric: Metric, result: ModelResult) -> Spread | None:
+    """The spread of a timed metric, None where it was not measured."""
+    return None if result.timing is None else _SPREADS[metric.name](result.timing)
+
+
+def why_machines_differ(base: Machine | None, head: Machine | None) -> str | None:
+    """In words, why times of these two machines cannot be compared; None where they can."""
+    if base is None or head is None:
+        return "the machine of one side is not known"
+    differing = [name for name in _MACHINE_FIELDS if getattr(base, name) != getattr(head, name)]
+    if not differing:
+        return None
+    parts = (
+        f"{name.replace('_', ' ')} {getattr(base, name)} → {getattr(head, name)}"
+        for name in differing
+    )
+    return "different machines: " + ", ".join(parts)
+
+
+def why_not_comparable(
+    metric: Metric,
+    base: ModelResult,
+    head: ModelResult,
+    machines: tuple[Machine | None, Machine | None],
+) -> str | None:
+    """In words, why a measured metric of two results cannot be compared; None where it can."""
+    batch_of = _BATCHES.get(metric.name)
+    if batch_of is None or base.timing is None or head.timing is None:
+        return None
+    pairs = (
+        ("batch", batch_of(base, base.timing), batch_of(head, head.timing)),
+        ("device", base.timing.device, head.timing.device),
+        ("threads", base.timing.threads, head.timing.threads),
+    )
+    for what, before, after in pairs:
+        if before != after:
+            return f"different {what}: {before} → {after}"
+    return why_machines_differ(*machines)
+
+
+def judge(base: Spread, head: Spread, better: Literal["lower", "higher"]) -> Judgement:
+    """Hold two spreads against each other by the rule of this module."""
+    touching = base.low <= head.high and head.low <= base.high
+    if touching or abs(head.median - base.median) < MINIMUM_EFFECT * base.median:
+        return "within noise"
+    return "better" if (head.median < base.median) == (better == "lower") else "worse"

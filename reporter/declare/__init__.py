@@ -1,0 +1,1 @@
+"""What to measure: the manifest's text → Manifest; arguments → Settings."""

@@ -1,0 +1,1 @@
+"""Where to run it: a repository → two trees → two workers → their answers."""

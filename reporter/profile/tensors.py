@@ -1,0 +1,125 @@
+"""The inputs of a forward, from what the manifest says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..records import InputSpec, ModelSpec
+from .failures import failing_in, failure
+from .load import SEED, input_dtype, resolve
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What the forward is called with."""
+
+    positional: tuple[Any, ...]
+    keyword: Mapping[str, Any]
+
+    def to(self, device: torch.device | str) -> Arguments:
+        """The same arguments with every tensor, at any depth, on `device`."""
+        return Arguments(
+            tuple(moved(value, device) for value in self.positional),
+            {name: moved(value, device) for name, value in self.keyword.items()},
+        )
+
+    def tensors(self) -> list[torch.Tensor]:
+        """Every tensor in them, at any depth."""
+        return list(tensors_in([*self.positional, *self.keyword.values()]))
+
+
+def make_arguments(spec: ModelSpec, model: nn.Module, batch: int) -> Arguments:
+    """The arguments of one forward at `batch`, on the CPU, the same bytes at every call.
+
+    Raises:
+        ProfileFailure: stage `import` or `inputs`.
+    """
+    if spec.inputs.source is not None:
+        return _from_callable(spec.inputs.source, batch)
+    generator = torch.Generator().manual_seed(SEED)
+    default = input_dtype(spec, model)
+    with failing_in("inputs"):
+        return Arguments(
+            tuple(_value(each, batch, default, generator) for each in spec.inputs.positional),
+            {
+                name: _value(each, batch, default, generator)
+                for name, each in spec.inputs.keyword.items()
+            },
+        )
+
+
+def _from_callable(source: str, batch: int) -> Arguments:
+    function = resolve(source)
+    if not callable(function):
+        raise failure(
+            "inputs", f"inputs = {source!r} is of type {type(function).__name__}, not a callable"
+        )
+    with failing_in("inputs"), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        made = function(batch)
+    if isinstance(made, Mapping):
+        return Arguments((), dict(made))
+    if isinstance(made, (tuple, list)):
+        return Arguments(tuple(made), {})
+    return Arguments((made,), {})
+
+
+def _value(
+    spec: InputSpec, batch: int, default: torch.dtype, generator: torch.Generator
+) -> torch.Tensor | Any:
+    if spec.has_value:
+        return _literal(spec)
+    shape = [batch if side == "batch" else side for side in spec.shape or ()]
+    dtype = default if spec.dtype is None else getattr(torch, spec.dtype)
+    return _random(shape, dtype, spec, generator)
+
+
+def _literal(spec: InputSpec) -> torch.Tensor | Any:
+    if spec.dtype is None:
+        return spec.value
+    return torch.tensor(spec.value, dtype=getattr(torch, spec.dtype))
+
+
+def _random(
+    shape: list[Any], dtype: torch.dtype, spec: InputSpec, generator: torch.Generator
+) -> torch.Tensor:
+    if dtype.is_floating_point or dtype.is_complex:
+        if spec.low is None and spec.high is None:
+            return torch.randn(shape, generator=generator).to(dtype)
+        low, high = spec.low or 0.0, 1.0 if spec.high is None else spec.high
+        return (torch.rand(shape, generator=generator) * (high - low) + low).to(dtype)
+    low, high = int(spec.low or 0), 2 if spec.high is None else int(spec.high)
+    return torch.randint(low, high, shape, generator=generator).to(dtype)
+
+
+def tensors_in(value: Any) -> Iterator[torch.Tensor]:
+    """Every tensor in nested tuples, lists, mappings and dataclasses, in order."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from tensors_in(each)
+    elif isinstance(value, (tuple, list)):
+        for each in value:
+            yield from tensors_in(each)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for each in fields(value):
+            yield from tensors_in(getattr(value, each.name))
+
+
+def moved(value: Any, device: torch.device | str) -> Any:
+    """`value` with every tensor in nested tuples, lists and mappings on `device`."""
+    if isinstance(value, torch.Tensor):
+        return value.to(device)
+    if isinstance(value, Mapping):
+        return {key: moved(each, device) for key, each in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(moved(each, device) for each in value))
+    if isinstance(value, (tuple, list)):
+        return type(value)(moved(each, device) for each in value)
+    return value

@@ -1,0 +1,142 @@
+"""Answers requests, one JSON line each, on a private pair of descriptors (protocol 1).
+
+The protocol is in docs/architecture.md. What the user's code prints goes elsewhere, to the
+worker's own stdout and stderr, and can never be taken for an answer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import platform
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TextIO
+
+from ..records import PROTOCOL, Budget, Inputs, InputSpec, Measure, ModelSpec
+from .failures import ProfileFailure, failing_in
+
+if TYPE_CHECKING:
+    from .timing import Prepared
+
+Parameters = Mapping[str, Any]
+
+
+def serve(request_fd: int, answer_fd: int) -> None:
+    """Say hello, then answer each request until the request pipe ends."""
+    _die_with_parent()
+    for descriptor in (request_fd, answer_fd):
+        os.set_inheritable(descriptor, False)
+    with (
+        open(request_fd, encoding="utf-8") as requests,
+        open(answer_fd, "w", encoding="utf-8") as answers,
+    ):
+        hello = {"protocol": PROTOCOL, "pid": os.getpid(), "python": platform.python_version()}
+        _send(answers, hello)
+        worker = Worker()
+        for line in requests:
+            request = json.loads(line)
+            _send(answers, {"id": request["id"], **worker.answer(request["do"], request["with"])})
+
+
+def _send(answers: TextIO, message: Mapping[str, Any]) -> None:
+    answers.write(json.dumps(message, allow_nan=False) + "\n")
+    answers.flush()
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to kill us when our parent dies, so that no model outlives its report."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+class Worker:
+    """One process's answers. Holds at most one prepared model."""
+
+    def __init__(self) -> None:
+        self._prepared: Prepared | None = None
+
+    def answer(self, name: str, parameters: Parameters) -> dict[str, Any]:
+        """`{"ok": …}`, or `{"failed": …}` with the fields of `records.ModelError`."""
+        handlers: dict[str, Callable[[Parameters], dict[str, Any]]] = {
+            "machine": self._machine,
+            "count": self._count,
+            "prepare": self._prepare,
+            "block": self._block,
+            "latency": self._latency,
+            "throughput": self._throughput,
+            "peak": self._peak,
+            "release": self._release,
+        }
+        try:
+            with failing_in("worker"):
+                return {"ok": handlers[name](parameters)}
+        except ProfileFailure as failure:
+            return {"failed": asdict(failure.error)}
+
+    def _machine(self, _: Parameters) -> dict[str, Any]:
+        from .machine import describe_machine
+
+        return asdict(describe_machine())
+
+    def _count(self, parameters: Parameters) -> dict[str, Any]:
+        from .ladder import count_model
+
+        return count_model(model_spec(parameters["model"])).as_json()
+
+    def _prepare(self, parameters: Parameters) -> dict[str, Any]:
+        from .timing import prepare
+
+        self._prepared = None
+        self._prepared = prepare(model_spec(parameters["model"]), parameters["batch"])
+        return {"device": str(self._prepared.device), "threads": self._prepared.threads}
+
+    def _block(self, parameters: Parameters) -> dict[str, Any]:
+        n, seconds = self._ready().run_block(parameters["seconds"], parameters["at_least"])
+        return {"n": n, "seconds": seconds}
+
+    def _latency(self, _: Parameters) -> dict[str, Any]:
+        return asdict(self._ready().latency())
+
+    def _throughput(self, _: Parameters) -> dict[str, Any]:
+        return asdict(self._ready().throughput())
+
+    def _peak(self, _: Parameters) -> dict[str, Any]:
+        from .peak import peak_bytes
+
+        return {"peak_bytes": peak_bytes(self._ready())}
+
+    def _release(self, _: Parameters) -> dict[str, Any]:
+        self._prepared = None
+        return {}
+
+    def _ready(self) -> Prepared:
+        if self._prepared is None:
+            raise RuntimeError("no model is prepared")
+        return self._prepared
+
+
+def model_spec(fields: Mapping[str, Any]) -> ModelSpec:
+    """A ModelSpec from what `dataclasses.asdict` made of one."""
+    inputs = fields["inputs"]
+    return ModelSpec(
+        name=fields["name"],
+        target=fields["target"],
+        kwargs=fields["kwargs"],
+        inputs=Inputs(
+            positional=tuple(_input_spec(each) for each in inputs["positional"]),
+            keyword={name: _input_spec(each) for name, each in inputs["keyword"].items()},
+            source=inputs["source"],
+        ),
+        measure=Measure(**fields["measure"]),
+        budgets=tuple(Budget(**each) for each in fields["budgets"]),
+    )
+
+
+def _input_spec(fields: Mapping[str, Any]) -> InputSpec:
+    shape = fields["shape"]
+    return InputSpec(**{**fields, "shape": None if shape is None else tuple(shape)})

@@ -1,0 +1,1 @@
+"""Say it there: a finished report → GitHub; the only room with a token."""

@@ -1,0 +1,65 @@
+"""Markdown becomes one self-contained HTML page, readable offline, on paper and on a phone."""
+
+from __future__ import annotations
+
+import html
+import re
+from xml.etree.ElementTree import Element
+
+from markdown import Markdown
+from markdown.treeprocessors import Treeprocessor
+from markdown.util import AtomicString
+
+from .document import our_environment
+
+PAGE = "page.html.j2"
+
+_OURS = re.compile(r"<details>|</details>|<summary>[^<>&]*</summary>")
+_LESS_THAN = "\ue000"
+"""Stands in for `<` while the text is Markdown; taken out of what comes in."""
+
+
+def render_page(markdown_text: str, title: str) -> str:
+    """The report as one HTML file without a script, and without anything to fetch.
+
+    Only lines that are wholly one of our own tags (`<details>`, `<summary>…</summary>`) stay
+    HTML; every other `<` of the Markdown is text, whatever wrote it.
+
+    Args:
+        markdown_text: What `render_markdown` returned.
+        title: Plain text for the window's title.
+
+    Returns:
+        A complete HTML document.
+    """
+    converter = Markdown(
+        extensions=["tables", "fenced_code", "md_in_html", "sane_lists"], output_format="html"
+    )
+    converter.treeprocessors.register(_PipesInCells(converter), "pipes_in_cells", 0)
+    body = converter.convert(_only_our_tags(markdown_text)).replace(_LESS_THAN, "&lt;")
+    body = _SCROLLING.sub(r'<div class="wide">\g<0></div>', body)
+    template = our_environment().get_template(PAGE)
+    return template.render(title=html.escape(title), body=body)
+
+
+_SCROLLING = re.compile(r"<table>.*?</table>", re.DOTALL)
+
+
+def _only_our_tags(markdown_text: str) -> str:
+    lines = markdown_text.replace(_LESS_THAN, "\ufffd").split("\n")
+    return "\n".join(map(_line, lines))
+
+
+def _line(line: str) -> str:
+    if not _OURS.fullmatch(line):
+        return line.replace("<", _LESS_THAN)
+    return line.replace("<details>", '<details markdown="1">')
+
+
+class _PipesInCells(Treeprocessor):
+    r"""GitHub takes the backslash off `\|` in a code span of a cell; python-markdown leaves it."""
+
+    def run(self, root: Element) -> None:
+        for cell in (*root.iter("td"), *root.iter("th")):
+            for code in cell.iter("code"):
+                code.text = AtomicString((code.text or "").replace("\\|", "|"))
