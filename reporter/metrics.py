@@ -104,12 +104,12 @@ BY_BUDGET_KEY = {metric.budget_key: metric for metric in METRICS}
 def own_values(layers: Sequence[Layer], field: str) -> dict[str, int]:
     """By path, each module's own part of a `Layer` figure: its total less its children's.
 
-    A container that is never called itself (a `ModuleList`) has no figures of its own, so its
+    A container that is never called itself (a `ModuleList`) may have no figures, and then its
     children are taken for children of the module above it. Weights tied across children count
     once in their parent, so a difference below zero is no own part: it is 0.
     """
     totals: dict[str, int] = {layer.path: getattr(layer, field) for layer in layers}
-    carriers = {layer.path for layer in layers if layer.calls or totals[layer.path]}
+    carriers = {layer.path for layer in layers if totals[layer.path]}
     own = dict(totals)
     for path in carriers - {""}:
         parent = path

@@ -57,6 +57,12 @@ class Inputs:
     keyword: Mapping[str, InputSpec] = field(default_factory=dict)
     source: str | None = None
 
+    @property
+    def scale_with_batch(self) -> bool:
+        """Whether another batch size makes other inputs; without it there is no throughput."""
+        specs = (*self.positional, *self.keyword.values())
+        return self.source is not None or any("batch" in (spec.shape or ()) for spec in specs)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:

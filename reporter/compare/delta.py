@@ -158,14 +158,16 @@ def _layers(pair: _Pair, state: ModelState) -> tuple[LayerDelta, ...]:
 
 
 def _notes(pairs: Mapping[str, _Pair]) -> list[str]:
-    """One sentence for each reason that kept a measurement from being compared."""
+    """One sentence for each reason that kept measurements from being compared."""
     by_reason: dict[str, list[str]] = {}
     for name, pair in pairs.items():
+        reasons: dict[str, list[str]] = {}
         for metric in METRICS:
             reason = pair.why_not_comparable(metric)
-            measured = pair.base and pair.head and _both(metric, pair.base, pair.head)
-            if reason and measured:
-                by_reason.setdefault(reason, []).append(f"{name} ({metric.label})")
+            if reason and pair.base and pair.head and _both(metric, pair.base, pair.head):
+                reasons.setdefault(reason, []).append(metric.label)
+        for reason, labels in reasons.items():
+            by_reason.setdefault(reason, []).append(f"{name} ({', '.join(labels)})")
     return [f"Not compared, {why}: {', '.join(which)}." for why, which in by_reason.items()]
 
 

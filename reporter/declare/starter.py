@@ -11,14 +11,16 @@ the reader to finish.
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from .sources import Definition, Source, Sources, read_sources
 
 _FRAMEWORK_MODULES = ("LightningModule", "PreTrainedModel", "ModelMixin")
-_INTEGER_WORDS = ("ids", "token", "caption", "index", "indices", "label")
+_INTEGER_WORDS = frozenset(
+    {"id", "ids", "token", "tokens", "caption", "captions", "index", "indices", "label", "labels"}
+)
 _MOST_ENTRIES = 20
 
 _HEADER = """\
@@ -47,22 +49,19 @@ mode   = "inference"       # inference, or train: forward and backward
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidate:
-    name: str
-    target: str
-    inputs: str
-
-
 def starter_manifest(tree: Path) -> str:
     """The text of a first `modelperf.toml` for a tree, which `read_manifest` accepts.
 
     Nothing is imported. The shapes are guesses that the text asks its reader to check.
     """
     scan = _Scan(read_sources(tree))
-    found = scan.candidates()
-    entries = "".join(_entry(candidate) for candidate in found[:_MOST_ENTRIES])
-    others = [candidate.target for candidate in found[_MOST_ENTRIES:]]
+    found = scan.whole()
+    chosen = list(found)[:_MOST_ENTRIES]
+    entries = "".join(
+        _entry(short, name, scan.guessed_inputs(name, found[name]))
+        for short, name in zip(_short_names(chosen), chosen, strict=True)
+    )
+    others = [_target(name) for name in list(found)[_MOST_ENTRIES:]]
     unfinished = [_target(name) for name in scan.needing_arguments()]
     return "".join(
         [
@@ -80,6 +79,8 @@ class _Scan:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
+        self._named: dict[str, list[str]] = {}
+        self._returned: dict[str, str] = {}
         self._classes = {
             _full_name(source, node): (source, node)
             for source, node in sources.definitions()
@@ -88,21 +89,18 @@ class _Scan:
         self._factories = dict(self._find_factories())
         self._parts = self._find_parts()
 
-    def candidates(self) -> list[_Candidate]:
-        """The whole models, factories first; parts only where nothing is whole."""
+    def whole(self) -> dict[str, str]:
+        """The whole models and the class of each, factories first; parts where nothing is whole."""
         made = set(self._factories.values())
-        factories = [(name, cls) for name, cls in self._factories.items()]
-        classes = [
-            (name, name)
+        classes = {
+            name: name
             for name in self._classes
             if name not in made and self._has_forward(name) and not self._needs_arguments(name)
-        ]
-        callables = factories + classes
-        whole = [pair for pair in callables if pair[0] not in self._parts]
-        return [
-            self._candidate(name, cls, [other for other, _ in callables])
-            for name, cls in whole or callables
-        ]
+        }
+        callables = self._factories | classes
+        return {
+            name: cls for name, cls in callables.items() if name not in self._parts
+        } or callables
 
     def needing_arguments(self) -> list[str]:
         """Whole module classes that no factory makes and that cannot be called as they are."""
@@ -114,15 +112,6 @@ class _Scan:
             and self._has_forward(name)
             and self._needs_arguments(name)
         ]
-
-    def _candidate(self, name: str, cls: str, taken: list[str]) -> _Candidate:
-        module, _, attribute = name.rpartition(".")
-        short = [other.rpartition(".")[2] for other in taken]
-        return _Candidate(
-            name=attribute if short.count(attribute) == 1 else name,
-            target=f"{module}:{attribute}",
-            inputs=self._guessed_inputs(name, cls),
-        )
 
     def _is_module(self, found: tuple[Source, Definition], depth: int = 0) -> bool:
         """Whether a class descends from a module; the depth ends a cycle of bases."""
@@ -175,66 +164,74 @@ class _Scan:
     def _find_factories(self) -> Iterator[tuple[str, str]]:
         for source, node in self._sources.definitions():
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-                cls = self._returned_class((source, node))
+                name = _full_name(source, node)
+                cls = self._returned_class(name)
                 if cls and not _required(node.args, bound=False):
-                    yield _full_name(source, node), cls
+                    yield name, cls
 
-    def _returned_class(self, found: tuple[Source, Definition], depth: int = 0) -> str:
-        """The module class a function returns, through other functions of the tree if need be."""
-        source, node = found
-        if not isinstance(node, ast.FunctionDef) or depth > 8:
+    def _returned_class(self, name: str) -> str:
+        """The module class a callable gives, through functions of the tree, empty for none."""
+        if name in self._classes:
+            return name
+        if name not in self._returned:
+            # Stated before the look, so that functions which call each other end.
+            self._returned[name] = ""
+            self._returned[name] = self._looked_up(name)
+        return self._returned[name]
+
+    def _looked_up(self, name: str) -> str:
+        found = self._sources.find(name)
+        if found is None:
             return ""
-        for value in _returned_values(node):
-            name = self._sources.resolve(source, value)
-            inner = self._sources.find(name)
-            cls = name if name in self._classes else ""
-            if not cls and inner is not None:
-                cls = self._returned_class(inner, depth + 1)
-            if cls:
-                return cls
+        source, node = found
+        if not isinstance(node, ast.FunctionDef):
+            return ""
+        callees = [self._sources.resolve(source, callee) for callee in _returned_callees(node)]
         annotated = self._sources.resolve(source, node.returns)
-        return annotated if annotated in self._classes else ""
+        given = (self._returned_class(callee) for callee in callees)
+        return next(filter(None, given), annotated if annotated in self._classes else "")
 
     def _find_parts(self) -> set[str]:
-        """Every definition that a module class, or a factory beside its result, builds on."""
-        parts: set[str] = set()
-        for name in self._classes:
-            parts |= self._builds_on(name) - {name}
-        for name, cls in self._factories.items():
-            parts |= self._builds_on(name) - {name, cls}
-        return parts - set(self._factories)
-
-    def _builds_on(self, name: str) -> set[str]:
-        """What a definition names, and what the functions of the tree name that it names."""
-        pending, seen = [name], set[str]()
+        """Every definition that a module class or a factory names, also through functions."""
+        parts, pending = set[str](), [*self._classes, *self._factories]
+        visited = set(pending)
         while pending:
-            for used in self._named_in(pending.pop()):
+            current = pending.pop()
+            for used in self._named_in(current):
                 found = self._sources.find(used)
-                if found is not None and used not in seen:
-                    seen.add(used)
-                    pending += [used] if isinstance(found[1], ast.FunctionDef) else []
-        return seen
+                if found is None or used == current:
+                    continue
+                parts.add(used)
+                if isinstance(found[1], ast.FunctionDef) and used not in visited:
+                    visited.add(used)
+                    pending.append(used)
+        return parts - set(self._factories)
 
     def _named_in(self, name: str) -> list[str]:
         """Every name and attribute that a definition reads, its bases included."""
-        found = self._sources.find(name)
-        if found is None:
-            return []
-        source, node = found
-        reads = (part for part in ast.walk(node) if isinstance(part, ast.Name | ast.Attribute))
-        return [self._sources.resolve(source, part) for part in reads]
+        if name not in self._named:
+            found = self._sources.find(name)
+            self._named[name] = [] if found is None else self._reads(*found)
+        return self._named[name]
 
-    def _guessed_inputs(self, name: str, cls: str) -> str:
+    def _reads(self, source: Source, node: Definition) -> list[str]:
+        reads = (part for part in ast.walk(node) if isinstance(part, ast.Name | ast.Attribute))
+        resolved = (self._sources.resolve(source, part) for part in reads)
+        return list(dict.fromkeys(resolved))
+
+    def guessed_inputs(self, name: str, cls: str) -> str:
+        """The inputs of the model that `name` builds as an instance of `cls`, as TOML."""
         forward = self._method(cls, "forward")
         arguments = _required(forward.args, bound=True) if forward else ["x"]
         kind = self._kind(name, cls)
         if len(arguments) > 1 and kind == "Embedding":
             # Which of several is the integer one, only its name can tell.
             kind = ""
-        if len(arguments) == 1:
-            return f"[{_guess(arguments[0], kind)}]"
-        pairs = (f"{argument} = {_guess(argument, kind)}" for argument in arguments)
-        return f"{{ {', '.join(pairs)} }}" if arguments else "[]"
+        if len(arguments) < 2:
+            entries = ", ".join(_guess(argument, kind) for argument in arguments)
+            return f"inputs = [{entries}]   # check\n"
+        lines = (f"{_key(argument)} = {_guess(argument, kind)}\n" for argument in arguments)
+        return f"[model.inputs]   # check\n{''.join(lines)}"
 
     def _kind(self, name: str, cls: str) -> str:
         """The torch layer that decides a shape, looked for in the model and then in its parts."""
@@ -264,9 +261,13 @@ _ANY_GUESS = '{ shape = ["batch", 128] }'
 
 
 def _guess(argument: str, kind: str) -> str:
-    if any(word in argument.lower() for word in _INTEGER_WORDS):
+    if _INTEGER_WORDS.intersection(argument.lower().split("_")):
         return _INTEGER_GUESS
     return _GUESSES.get(kind, _ANY_GUESS)
+
+
+def _key(argument: str) -> str:
+    return argument if argument.isascii() else f'"{argument}"'
 
 
 def _required(arguments: ast.arguments, *, bound: bool) -> list[str]:
@@ -281,7 +282,7 @@ def _required(arguments: ast.arguments, *, bound: bool) -> list[str]:
     return [argument.arg for argument in [*without_default[1 if bound else 0 :], *keyword]]
 
 
-def _returned_values(function: ast.FunctionDef) -> Iterator[ast.expr]:
+def _returned_callees(function: ast.FunctionDef) -> Iterator[ast.expr]:
     """The callee of each returned call, also where the result went through a local name."""
     called = {
         target.id: node.value.func
@@ -302,16 +303,22 @@ def _full_name(source: Source, node: Definition) -> str:
     return f"{source.module}.{node.name}"
 
 
+def _short_names(names: list[str]) -> list[str]:
+    """For each name its attribute, else its module's last part, else all of it: what is unique."""
+    parts = [name.split(".") for name in names]
+    attributes = Counter(part[-1] for part in parts)
+    short = [part[-1] if attributes[part[-1]] == 1 else part[-2] for part in parts]
+    taken = Counter(short)
+    return [one if taken[one] == 1 else name for one, name in zip(short, names, strict=True)]
+
+
 def _target(name: str) -> str:
     module, _, attribute = name.rpartition(".")
     return f"{module}:{attribute}"
 
 
-def _entry(candidate: _Candidate) -> str:
-    return (
-        f'\n[[model]]\nname   = "{candidate.name}"\ntarget = "{candidate.target}"\n'
-        f"inputs = {candidate.inputs}   # check\n"
-    )
+def _entry(short: str, name: str, inputs: str) -> str:
+    return f'\n[[model]]\nname   = "{short}"\ntarget = "{_target(name)}"\n{inputs}'
 
 
 def _comment(title: str, lines: list[str]) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 
 from ..errors import RevisionError
 from ..records import Revision
@@ -37,7 +38,6 @@ class Repository:
     """Where a project's history is. `prefix` is the project's folder relative to the work tree."""
 
     project: Path
-    git_dir: Path
     prefix: str
 
     def ask(self, *arguments: str) -> str | None:
@@ -62,7 +62,6 @@ def find_repository(project: Path) -> Repository:
         )
     return Repository(
         project=project,
-        git_dir=Path(_must("-C", str(project), "rev-parse", "--absolute-git-dir")),
         prefix=_must("-C", str(project), "rev-parse", "--show-prefix"),
     )
 
@@ -163,34 +162,56 @@ def _no_merge_base(repository: Repository, name: str) -> RevisionError:
 def checked_out(project: Path, revision: Revision) -> Iterator[Path]:
     """The project's folder as it was at `revision`, in a scratch folder for the block's length.
 
-    The folder is empty where the project did not exist yet. Submodules stay empty.
+    The folder is empty where the project did not exist yet. A submodule is laid out too where the
+    user's tree has it and the commit that `revision` wants of it; otherwise it stays empty.
 
     Raises:
         RevisionError: the revision has no commit, or git cannot write its files.
+        UsageError: there is no place for a scratch folder.
     """
     if revision.sha is None:
         raise RevisionError(f"{revision.label} has no commit that could be checked out")
-    repository = find_repository(project)
+    prefix = find_repository(project).prefix
+    top = Path(_must("-C", str(project), "rev-parse", "--show-toplevel"))
     with scratch_folder() as scratch:
-        tree = scratch / "tree"
-        tree.mkdir()
-        _write_tree(repository.git_dir, revision.sha, tree, scratch / "index")
-        folder = tree / repository.prefix
+        _lay_out(top, revision.sha, scratch / "tree", scratch)
+        folder = scratch / "tree" / prefix
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
 
 
-def _write_tree(git_dir: Path, sha: str, tree: Path, index: Path) -> None:
-    answer = _git(
-        *("-C", str(tree), f"--git-dir={git_dir}", f"--work-tree={tree}"),
-        *("read-tree", "--reset", "-u", "--no-sparse-checkout", sha),
-        variables={"GIT_INDEX_FILE": str(index)},
+def _lay_out(source: Path, sha: str, tree: Path, scratch: Path) -> None:
+    """Write the files of commit `sha` of the repository at `source`, and of its submodules."""
+    tree.mkdir(exist_ok=True)
+    git_dir = _must("-C", str(source), "rev-parse", "--absolute-git-dir")
+    from_there = ("-C", str(tree), f"--git-dir={git_dir}", f"--work-tree={tree}")
+    index = {"GIT_INDEX_FILE": str(Path(mkdtemp(dir=scratch)) / "index")}
+    written = _git(
+        *from_there, "read-tree", "--reset", "-u", "--no-sparse-checkout", sha, variables=index
     )
-    if answer.returncode != 0:
+    if written.returncode != 0:
         raise RevisionError(
-            f"git cannot write the files of commit {sha[:12]}: {_complaint(answer)}",
+            f"git cannot write the files of commit {sha[:12]}: {_complaint(written)}",
             hint="see whether there is room in the temporary folder and the clone is complete",
         )
+    listing = _git(*from_there, "ls-files", "--stage", "-z", variables=index)
+    for path, wanted in _submodules(listing.stdout):
+        if _has_commit(source / path, wanted):
+            _lay_out(source / path, wanted, tree / path, scratch)
+
+
+def _submodules(listing: bytes) -> Iterator[tuple[str, str]]:
+    """Path and commit of each submodule in what `git ls-files --stage -z` lists."""
+    for entry in os.fsdecode(listing).split("\0"):
+        about, _, path = entry.partition("\t")
+        if about.startswith("160000 "):
+            yield path, about.split()[1]
+
+
+def _has_commit(submodule: Path, sha: str) -> bool:
+    if not (submodule / ".git").exists():
+        return False
+    return _git("-C", str(submodule), "cat-file", "-e", f"{sha}^{{commit}}").returncode == 0
 
 
 def _must(*arguments: str) -> str:

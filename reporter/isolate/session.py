@@ -90,6 +90,22 @@ def start_worker(
     return WorkerClient(SubprocessWorker(folder, python=python), deadline_s=deadline_s)
 
 
+def machine_of(folder: Path) -> Machine:
+    """What a worker started for `folder` says of the machine.
+
+    Raises:
+        WorkerError: it does not start, or does not answer.
+    """
+    worker = start_worker(folder)
+    try:
+        worker.hello()
+        return worker.machine()
+    except ModelFailed as failed:
+        raise WorkerError(failed.error.message) from None
+    finally:
+        worker.close()
+
+
 def model_names(head: Tree, base: Tree | None = None) -> tuple[str, ...]:
     """Every model that `profile_trees` goes through, in its order: head's, then base's own."""
     trees = [head] if base is None else [head, base]
@@ -152,6 +168,8 @@ def _time_latency(lanes: list[_Lane], plan: TimingPlan, order: random.Random) ->
 
 
 def _time_throughput(lanes: list[_Lane], plan: TimingPlan, order: random.Random) -> None:
+    """Only where the inputs grow with the batch: of any other model it would be a fiction."""
+    lanes = [lane for lane in lanes if lane.spec.inputs.scale_with_batch]
     for lane in lanes:
         lane.prepare(lane.spec.measure.throughput_batch)
     _run_blocks(lanes, plan, order)

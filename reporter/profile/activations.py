@@ -12,7 +12,7 @@ def storage_key(tensor: torch.Tensor) -> int:
     """The same for every tensor that shares one storage; unique for a tensor without one."""
     try:
         return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError):
+    except (NotImplementedError, RuntimeError, ValueError):
         return -id(tensor)
 
 

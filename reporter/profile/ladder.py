@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -11,12 +14,17 @@ from torch import nn
 from ..records import Counting, ModelSpec
 from .count import Count, count
 from .failures import ProfileFailure, failing_in
-from .load import build
+from .load import SEED, build, tensors_of
 from .machine import memory_bytes
 from .tensors import make_arguments
 
 _NOT_FOR_WANT_OF_VALUES = ("import", "inputs")
 """Steps that do not know about meta tensors, so that a second try would fail as the first."""
+
+_WANTS_GRADIENTS = ("does not require grad", "nference tensor")
+"""What torch says where a forward differentiates something and may not in inference mode."""
+
+Rung = Literal["meta", "real"]
 
 _SHARE_OF_MEMORY = 0.6
 """Weights above this share of the machine's memory are not tried for real."""
@@ -59,26 +67,58 @@ def count_model(spec: ModelSpec) -> CountedModel:
     return _on(spec, "real", reason=refusal.error.message)
 
 
-def _on(spec: ModelSpec, rung: Any, reason: str | None) -> CountedModel:
+def _on(spec: ModelSpec, rung: Rung, reason: str | None) -> CountedModel:
+    try:
+        counted = _counted(spec, rung, graph=False)
+    except ProfileFailure as failure:
+        if not any(words in failure.error.message for words in _WANTS_GRADIENTS):
+            raise
+        counted = _counted(spec, rung, graph=True)
+    return CountedModel(spec.measure.latency_batch, counted, Counting(rung=rung, reason=reason))
+
+
+def _counted(spec: ModelSpec, rung: Rung, *, graph: bool) -> Count:
     on_meta = rung == "meta"
     device = torch.device("meta" if on_meta else "cpu")
-    batch = spec.measure.latency_batch
     model = build(spec, on_meta=on_meta)
-    arguments = make_arguments(spec, model, batch).to(device)
-    with failing_in("forward"), torch.random.fork_rng(devices=[]), device, _SlowPathAttention():
-        counted = count(model, arguments, spec.measure.mode)
-    return CountedModel(batch, counted, Counting(rung=rung, reason=reason))
+    arguments = make_arguments(spec, model, spec.measure.latency_batch).to(device)
+    with failing_in("forward"), torch.random.fork_rng(devices=[]), device, operations_in_parts():
+        torch.manual_seed(SEED)
+        return count(model, arguments, spec.measure.mode, graph=graph)
 
 
-class _SlowPathAttention:
-    """`nn.MultiheadAttention` by its parts: the fused fast path is one opaque operation."""
+@contextmanager
+def operations_in_parts() -> Iterator[None]:
+    """No fused kernels that show their shapes to nobody.
 
-    def __enter__(self) -> None:
-        self._was_enabled = torch.backends.mha.get_fastpath_enabled()
+    `nn.MultiheadAttention` takes no fast path, and oneDNN, which under autograd would run a
+    whole LSTM layer at once, stays out of it: real tensors then show what meta ones do.
+    """
+    fast_path, one_dnn = torch.backends.mha.get_fastpath_enabled(), torch._C._get_mkldnn_enabled()
+    try:
         torch.backends.mha.set_fastpath_enabled(False)
+        torch._C._set_mkldnn_enabled(False)
+        with _flex_attention_uncompiled():
+            yield
+    finally:
+        torch._C._set_mkldnn_enabled(one_dnn)
+        torch.backends.mha.set_fastpath_enabled(fast_path)
 
-    def __exit__(self, *_: object) -> None:
-        torch.backends.mha.set_fastpath_enabled(self._was_enabled)
+
+@contextmanager
+def _flex_attention_uncompiled() -> Iterator[None]:
+    """`flex_attention` compiles itself, which torch refuses while operations are watched."""
+    module = sys.modules.get("torch.nn.attention.flex_attention")
+    switch = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
+    if module is None or not hasattr(module, switch):
+        yield
+        return
+    before = getattr(module, switch)
+    setattr(module, switch, True)
+    try:
+        yield
+    finally:
+        setattr(module, switch, before)
 
 
 def _fits_in_memory(spec: ModelSpec) -> bool:
@@ -88,5 +128,5 @@ def _fits_in_memory(spec: ModelSpec) -> bool:
         model: nn.Module = build(spec, on_meta=True)
     except ProfileFailure:
         return True
-    needed = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    needed = sum(tensor.nbytes for tensor in tensors_of(model))
     return available is None or needed <= available * _SHARE_OF_MEMORY

@@ -52,7 +52,7 @@ def _no_such_attribute(target: str, owner: Any, attribute: str) -> str:
 def build(spec: ModelSpec, *, on_meta: bool) -> nn.Module:
     """The model of `spec`, in its declared mode and dtype, on the meta device or on the CPU.
 
-    A target that is a module already is copied without its weights for the meta device.
+    A target that is a module already is copied, without its weights for the meta device.
 
     Raises:
         ProfileFailure: stage `import` or `build`.
@@ -65,6 +65,8 @@ def build(spec: ModelSpec, *, on_meta: bool) -> nn.Module:
     with failing_in("build"):
         if on_meta:
             model = _weightless_copy(model)
+        elif model is found:
+            model = copy.deepcopy(model)
         return _configured(model, spec.measure)
 
 
@@ -104,11 +106,17 @@ def _seeded() -> Iterator[None]:
 
 def _weightless_copy(model: nn.Module) -> nn.Module:
     """A copy whose parameters and buffers are on the meta device; no weight is copied."""
-    tensors = [*model.parameters(), *model.buffers()]
-    if all(tensor.is_meta for tensor in tensors):
-        return model
-    shadows: dict[int, Any] = {id(tensor): _on_meta(tensor) for tensor in tensors}
+    shadows: dict[int, Any] = {}
+    for tensor in _tensors_anywhere(model):
+        shadows[id(tensor)] = _on_meta(tensor)
     return copy.deepcopy(model, shadows)
+
+
+def _tensors_anywhere(model: nn.Module) -> Iterator[torch.Tensor]:
+    """Parameters, buffers, and tensors that modules hold as plain attributes."""
+    yield from tensors_of(model)
+    for module in model.modules():
+        yield from (each for each in vars(module).values() if isinstance(each, torch.Tensor))
 
 
 def _on_meta(tensor: torch.Tensor) -> torch.Tensor:
@@ -132,13 +140,22 @@ def _cast_floating(model: nn.Module, dtype: torch.dtype) -> None:
     def cast(tensor: torch.Tensor) -> torch.Tensor:
         return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
-    if any(t.dtype != dtype and t.is_floating_point() for t in _tensors(model)):
+    if any(t.dtype != dtype and t.is_floating_point() for t in tensors_of(model)):
         model._apply(cast)  # type: ignore[no-untyped-call]
 
 
-def _tensors(model: nn.Module) -> Iterator[torch.Tensor]:
-    yield from model.parameters()
-    yield from model.buffers()
+def tensors_of(model: nn.Module) -> Iterator[torch.Tensor]:
+    """Parameters and buffers; not those of lazy layers, which have no shape yet."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        if not is_uninitialised(tensor):
+            yield tensor
+
+
+def is_uninitialised(tensor: torch.Tensor) -> bool:
+    """Whether it is a lazy layer's, which gets its shape at the first call."""
+    return isinstance(
+        tensor, (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
+    )
 
 
 def input_dtype(spec: ModelSpec, model: nn.Module) -> torch.dtype:
@@ -146,5 +163,5 @@ def input_dtype(spec: ModelSpec, model: nn.Module) -> torch.dtype:
     declared = DTYPES.get(spec.measure.dtype)
     if declared is not None:
         return declared
-    own = (tensor.dtype for tensor in _tensors(model) if tensor.is_floating_point())
+    own = (tensor.dtype for tensor in tensors_of(model) if tensor.is_floating_point())
     return next(own, torch.float32)

@@ -18,6 +18,7 @@ from torch.nn.modules.module import (
 from torch.utils.hooks import RemovableHandle
 
 from ..records import Layer
+from .load import is_uninitialised
 from .tensors import tensors_in
 
 Shapes = tuple[tuple[int, ...], ...]
@@ -151,5 +152,5 @@ def _shapes(value: Any) -> Shapes:
 def initialised_parameters(module: nn.Module) -> Iterator[nn.Parameter]:
     """Every parameter once, without those of lazy layers that were never called."""
     for parameter in module.parameters():
-        if not isinstance(parameter, nn.parameter.UninitializedParameter):
+        if not is_uninitialised(parameter):
             yield parameter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
@@ -23,10 +24,16 @@ class Arguments:
 
     def to(self, device: torch.device | str) -> Arguments:
         """The same arguments with every tensor, at any depth, on `device`."""
+        done: dict[int, torch.Tensor] = {}
         return Arguments(
-            tuple(moved(value, device) for value in self.positional),
-            {name: moved(value, device) for name, value in self.keyword.items()},
+            tuple(moved(value, device, done) for value in self.positional),
+            {name: moved(value, device, done) for name, value in self.keyword.items()},
         )
+
+    def passed_to(self, model: nn.Module) -> Any:
+        """What `model` returns for them; a generator is run to its end."""
+        result = model(*self.positional, **self.keyword)
+        return list(result) if isinstance(result, Iterator) else result
 
     def tensors(self) -> list[torch.Tensor]:
         """Every tensor in them, at any depth."""
@@ -112,14 +119,23 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
             yield from tensors_in(getattr(value, each.name))
 
 
-def moved(value: Any, device: torch.device | str) -> Any:
-    """`value` with every tensor in nested tuples, lists and mappings on `device`."""
+def moved(value: Any, device: torch.device | str, done: dict[int, torch.Tensor]) -> Any:
+    """`value` with every tensor in nested containers and dataclasses on `device`.
+
+    `done` keeps the tensors moved so far by the `id` of the original, so that what was one
+    tensor stays one.
+    """
     if isinstance(value, torch.Tensor):
-        return value.to(device)
+        return done.setdefault(id(value), value.to(device))
     if isinstance(value, Mapping):
-        return {key: moved(each, device) for key, each in value.items()}
+        return {key: moved(each, device, done) for key, each in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(moved(each, device) for each in value))
+        return type(value)(*(moved(each, device, done) for each in value))
     if isinstance(value, (tuple, list)):
-        return type(value)(moved(each, device) for each in value)
+        return type(value)(moved(each, device, done) for each in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        changed = copy.copy(value)
+        for each in fields(value):
+            object.__setattr__(changed, each.name, moved(getattr(value, each.name), device, done))
+        return changed
     return value

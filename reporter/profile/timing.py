@@ -150,10 +150,10 @@ def _require_weights(model: nn.Module, spec: ModelSpec) -> None:
 def _forward(model: nn.Module, arguments: Arguments, mode: Mode) -> Callable[[], Any]:
     def inference() -> Any:
         with torch.inference_mode():
-            return model(*arguments.positional, **arguments.keyword)
+            return arguments.passed_to(model)
 
     def training() -> Any:
-        result = model(*arguments.positional, **arguments.keyword)
+        result = arguments.passed_to(model)
         outputs = differentiable(result)
         torch.autograd.backward(outputs, [torch.ones_like(output) for output in outputs])
         model.zero_grad(set_to_none=True)

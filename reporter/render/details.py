@@ -14,8 +14,10 @@ from ..records import (
     Machine,
     MetricDelta,
     ModelDelta,
+    ModelError,
     ModelResult,
     Side,
+    Timing,
 )
 from . import quantities
 from .parts import Cell, Limits, Part, Section, Table, Tone, cell, counted, more, table
@@ -68,7 +70,8 @@ def _size(layer: LayerDelta) -> tuple[float, ...]:
 def _layer_table(layers: Sequence[LayerDelta]) -> Table:
     columns = [d.metric for d in layers[0].metrics if any(_differs(x, d.metric) for x in layers)]
     titles = ["Layer", "Class", *(BY_NAME[column].label for column in columns)]
-    return table(titles, [_layer_row(layer, columns) for layer in layers], words=2)
+    rows = [_layer_row(layer, columns) for layer in layers]
+    return table(titles, rows, numbers=slice(2, None))
 
 
 def _differs(layer: LayerDelta, metric: str) -> bool:
@@ -120,7 +123,7 @@ def _top_part(result: ModelResult, limits: Limits) -> Part:
     rows = [_top_row(layer, own[layer.path], total) for layer in shown]
     return Part(
         caption=joined(name(result.name), caption),
-        tables=(table(titles, rows, words=3),) if rows else (),
+        tables=(table(titles, rows, numbers=slice(3, None)),) if rows else (),
         remark=_rest(len(result.layers) - len(shown), rest, total),
     )
 
@@ -147,7 +150,7 @@ def _rest(modules: int, rest: int, total: int) -> Text | None:
     if not modules:
         return None
     value, share = quantities.quantity(rest, "count"), quantities.share_of(rest, total)
-    return ours(f"The other {counted(modules, 'module')}: {value} FLOPs ({share}).")
+    return ours(f"{counted(modules, 'more module')}: {value} FLOPs ({share}).")
 
 
 # What went wrong -----------------------------------------------------------------------------
@@ -156,28 +159,30 @@ def _rest(modules: int, rest: int, total: int) -> Text | None:
 def errors(comparison: Comparison, limits: Limits) -> Section | None:
     """Every model that failed on a side, with the user's own traceback."""
     parts = [
-        _error_part(model, result, side, limits)
+        _error_part(result, error, sides, limits)
         for model in by_severity(comparison.models)
-        for side, result in (("head", model.head), ("base", model.base))
-        if result is not None and result.error is not None
+        for result, error, sides in _errors(model)
     ]
     return _section(f"Errors ({len(parts)})", parts)
 
 
-def _error_part(model: ModelDelta, result: ModelResult, side: str, limits: Limits) -> Part:
-    assert result.error is not None
-    text = result.error.traceback
+def _errors(model: ModelDelta) -> Iterator[tuple[ModelResult, ModelError, str]]:
+    head, base = model.head and model.head.error, model.base and model.base.error
+    if model.head and head:
+        yield model.head, head, "head and base" if head == base else "head"
+    if model.base and base and head != base:
+        yield model.base, base, "base"
+
+
+def _error_part(result: ModelResult, error: ModelError, sides: str, limits: Limits) -> Part:
+    text = error.traceback
     fence = block(text, language="pytb", most_lines=limits.traceback_lines)
-    why = why_failed(result.error) if result.status == "failed" else _untimed(result)
+    untimed = ("counted, but not timed: ", name(error.message))
+    why = why_failed(error) if result.status == "failed" else untimed
     return Part(
-        caption=joined(name(model.name), f" at {side}: ", *why),
+        caption=joined(name(result.name), f" at {sides}: ", *why),
         blocks=(fence,) if text.strip() else (),
     )
-
-
-def _untimed(result: ModelResult) -> tuple[Text | str, ...]:
-    assert result.error is not None
-    return "counted, but not timed: ", name(result.error.message)
 
 
 def warnings(comparison: Comparison) -> Section | None:
@@ -217,8 +222,9 @@ def budgets(comparison: Comparison) -> Section | None:
     verdicts.sort(key=lambda verdict: order.index(verdict.state))
     titles = ["Model", "Metric", "Budget", "Base", "Head", "Change", "Verdict"]
     rows = [_budget_row(verdict) for verdict in verdicts]
+    shown = table(titles, rows, numbers=slice(3, 6))
     states = (f"{n} {s}" for s in order if (n := sum(v.state == s for v in verdicts)))
-    parts = [Part(tables=(table(titles, rows, words=3),))] if rows else []
+    parts = [Part(tables=(shown,))] if rows else []
     return _section(f"Budgets ({', '.join(states)})", parts)
 
 
@@ -244,26 +250,37 @@ def timings(comparison: Comparison) -> Section | None:
     rows = [
         [cell(name(model.name)), cell(what), cell(side), *map(cell, figures)]
         for model in by_severity(comparison.models)
+        for what, read in _SPREADS.items()
         for side, result in (("base", model.base), ("head", model.head))
-        if result is not None
-        for what, figures in _spreads(result)
+        if result is not None and result.timing is not None
+        if (figures := read(result.timing)) is not None
     ]
     titles = ["Model", "Metric", "Side", "Batch", "Median", "p10", "p90", "Forwards"]
-    parts = [Part(tables=(table(titles, rows, words=3),))] if rows else []
+    shown = table(titles, rows, numbers=slice(3, None))
+    parts = [Part(tables=(shown,))] if rows else []
     return _section("Timings and their spread", parts)
 
 
-def _spreads(result: ModelResult) -> Iterator[tuple[str, tuple[str, ...]]]:
-    latency = result.timing and result.timing.latency
-    if latency:
-        figures = (latency.median_ms, latency.p10_ms, latency.p90_ms)
-        texts = (quantities.quantity(value, "ms") for value in figures)
-        yield "Latency", (str(latency.batch), *texts, str(latency.n))
-    throughput = result.timing and result.timing.throughput
-    if throughput:
-        figures = (throughput.median_per_s, throughput.p10_per_s, throughput.p90_per_s)
-        texts = (quantities.quantity(value, "per_s") for value in figures)
-        yield "Throughput", (str(throughput.batch), *texts, str(throughput.n))
+def _latency(timing: Timing) -> tuple[str, ...] | None:
+    seen = timing.latency
+    if seen is None:
+        return None
+    values = (seen.median_ms, seen.p10_ms, seen.p90_ms)
+    return str(seen.batch), *(quantities.quantity(value, "ms") for value in values), str(seen.n)
+
+
+def _throughput(timing: Timing) -> tuple[str, ...] | None:
+    seen = timing.throughput
+    if seen is None:
+        return None
+    values = (seen.median_per_s, seen.p10_per_s, seen.p90_per_s)
+    return str(seen.batch), *(quantities.quantity(value, "per_s") for value in values), str(seen.n)
+
+
+_SPREADS: Mapping[str, Callable[[Timing], tuple[str, ...] | None]] = {
+    "Latency": _latency,
+    "Throughput": _throughput,
+}
 
 
 # Where and how -----------------------------------------------------------------------------------
@@ -291,7 +308,7 @@ def machine(comparison: Comparison) -> Section | None:
     tool = [cell("Report"), *(cell(name(f"{s.tool.name} {s.tool.version}")) for s in sides)]
     rows = [tool]
     rows += [[cell(what), *(_of(side, read) for side in sides)] for what, read in _MACHINE.items()]
-    return _section("Machine and versions", [Part(tables=(table(titles, rows, words=3),))])
+    return _section("Machine and versions", [Part(tables=(table(titles, rows, numbers=slice(0)),))])
 
 
 def _of(side: Side, read: Callable[[Machine], str]) -> Cell:

@@ -15,8 +15,11 @@ from .document import our_environment
 PAGE = "page.html.j2"
 
 _OURS = re.compile(r"<details>|</details>|<summary>[^<>&]*</summary>")
-_LESS_THAN = "\ue000"
-"""Stands in for `<` while the text is Markdown; taken out of what comes in."""
+_LESS_THAN, _AND = "\ue000", "\ue001"
+"""Stand in for `<` and `&` while the text is Markdown; taken out of what comes in."""
+
+_LOOSE_AND = re.compile(r"&(?!#\d+;)")
+"""Our escapes stay; any other `&` could be half of one, which python-markdown stumbles over."""
 
 
 def render_page(markdown_text: str, title: str) -> str:
@@ -36,7 +39,8 @@ def render_page(markdown_text: str, title: str) -> str:
         extensions=["tables", "fenced_code", "md_in_html", "sane_lists"], output_format="html"
     )
     converter.treeprocessors.register(_PipesInCells(converter), "pipes_in_cells", 0)
-    body = converter.convert(_only_our_tags(markdown_text)).replace(_LESS_THAN, "&lt;")
+    body = converter.convert(_only_our_tags(markdown_text))
+    body = body.replace(_LESS_THAN, "&lt;").replace(_AND, "&amp;")
     body = _SCROLLING.sub(r'<div class="wide">\g<0></div>', body)
     template = our_environment().get_template(PAGE)
     return template.render(title=html.escape(title), body=body)
@@ -46,7 +50,8 @@ _SCROLLING = re.compile(r"<table>.*?</table>", re.DOTALL)
 
 
 def _only_our_tags(markdown_text: str) -> str:
-    lines = markdown_text.replace(_LESS_THAN, "\ufffd").split("\n")
+    clean = re.sub(f"[{_LESS_THAN}{_AND}]", "\ufffd", markdown_text)
+    lines = _LOOSE_AND.sub(_AND, clean).split("\n")
     return "\n".join(map(_line, lines))
 
 

@@ -117,9 +117,10 @@ def cell(*parts: Text | str, tone: Tone = "neutral") -> Cell:
     return Cell(joined(*parts), tone)
 
 
-def table(titles: Sequence[str], rows: Sequence[Sequence[Cell]], *, words: int = 1) -> Table:
-    """A table whose first `words` columns hold words and the others numbers."""
-    columns = tuple(Column(title, numeric=at >= words) for at, title in enumerate(titles))
+def table(titles: Sequence[str], rows: Sequence[Sequence[Cell]], *, numbers: slice) -> Table:
+    """A table; the columns in `numbers` hold numbers, the others words."""
+    numeric = range(len(titles))[numbers]
+    columns = tuple(Column(title, numeric=at in numeric) for at, title in enumerate(titles))
     return Table(columns, tuple(tuple(row) for row in rows))
 
 

@@ -14,6 +14,9 @@ from itertools import pairwise
 from ..metrics import Unit
 
 MINUS = "−"
+SPACE = "\u00a0"
+"""A number and its unit stay on one line, in a table's narrow cell too."""
+
 DIGITS = 3
 MOST_DIGITS = 6
 """Beyond these a reader counts digits instead of reading: the exact number is shown instead."""
@@ -98,12 +101,13 @@ def difference(base: float, head: float, unit: Unit) -> str:
 
 
 def share_of(part: float, whole: float) -> str:
-    """A part of a whole in per cent, `12.3 %`; a part too small to be read is `< 0.1 %`."""
+    """A part of a whole in per cent: `12.3 %`; a part too small to be read is `< 0.1 %`."""
     if whole == 0:
-        return "0 %"
+        return f"0{SPACE}%"
     percent = 100 * _EXACT.divide(_decimal(part), _decimal(whole))
     rounded = _round(percent, 1)
-    return "< 0.1 %" if part and not rounded else f"{rounded.normalize():f} %"
+    number = "< 0.1" if part and not rounded else f"{rounded:f}"
+    return f"{number}{SPACE}%"
 
 
 def _percent(share: Decimal, *, is_all: bool) -> str | None:
@@ -113,7 +117,7 @@ def _percent(share: Decimal, *, is_all: bool) -> str | None:
         rounded = _round(size, decimals)
         looks_gone = share < 0 and rounded == 100 and not is_all
         if rounded and not looks_gone:
-            return f"{_sign(share)}{_plain_percent(rounded)} %"
+            return f"{_sign(share)}{_plain_percent(rounded)}{SPACE}%"
     return None
 
 
@@ -163,4 +167,4 @@ def _written(value: Decimal, scale: _Scale, unit: Unit, digits: int) -> str:
 
 
 def _with_suffix(number: str, scale: _Scale) -> str:
-    return f"{number} {scale.suffix}".rstrip()
+    return f"{number}{SPACE}{scale.suffix}" if scale.suffix else number

@@ -72,9 +72,19 @@ def main_table(comparison: Comparison, limits: Limits) -> tuple[Table, Text | No
     below = [line for line in (cut, folded) if line is not None]
     metrics = [metric for metric in METRICS if _exists(metric, comparison.models)]
     rows = [_row(model, metrics) for model in shown]
-    titles = ["Model", "Status", *(metric.label for metric in metrics)]
+    columns = ["Model", "Status", *(metric.label for metric in metrics)]
     spaced = [part for line in below for part in (" ", line)][1:]
-    return table(titles, rows, words=2), joined(*spaced) if spaced else None
+    return _without_idle_status(table(columns, rows, numbers=slice(2, None)), shown), joined(
+        *spaced
+    ) if spaced else None
+
+
+def _without_idle_status(full: Table, shown: Sequence[ModelDelta]) -> Table:
+    """A column that says `profiled` in every row says nothing."""
+    if any(status_of(model) != "profiled" for model in shown):
+        return full
+    rows = tuple((row[0], *row[2:]) for row in full.rows)
+    return Table((full.columns[0], *full.columns[2:]), rows)
 
 
 def _exists(metric: Metric, models: Sequence[ModelDelta]) -> bool:
@@ -98,7 +108,8 @@ def _status_cell(model: ModelDelta) -> Cell:
     if failed is None or failed.error is None:
         return cell(status, tone=_TONES.get(status, "neutral"))
     side = "" if status == "failed" else "at base "
-    return cell(side, *why_failed(failed.error), tone="worse")
+    too = status == "failed" and model.base is not None and model.base.status == "failed"
+    return cell(side, *why_failed(failed.error), " (at base too)" if too else "", tone="worse")
 
 
 def why_failed(error: ModelError) -> tuple[Text | str, ...]:

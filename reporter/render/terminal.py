@@ -41,7 +41,7 @@ def print_report(view: ReportView, console: Console) -> None:
 
 
 def _line(text: Text, console: Console, *, style: str = "", indent: int = 0) -> None:
-    console.print(Padding(RichText(text.plain, style=style), (0, 0, 0, indent)))
+    console.print(_indented(RichText(text.plain, style=style), indent))
 
 
 def _print_section(section: Section, console: Console) -> None:
@@ -59,7 +59,7 @@ def _print_part(part: Part, console: Console) -> None:
     for line in part.lines:
         _line(line, console, indent=2)
     for lines in part.blocks:
-        console.print(Padding(RichText(lines.plain, style="dim"), (0, 0, 0, 4)))
+        console.print(_indented(RichText(lines.plain, style="dim"), 4))
     if part.remark:
         _line(part.remark, console, indent=2)
 
@@ -91,14 +91,25 @@ def _styled(cell: Cell) -> RichText:
 
 
 def _print_row(table: Table, row: Sequence[Cell], console: Console) -> None:
+    """One line a cell; the cells without a figure share a line for each thing they say."""
     console.print()
-    console.print(Padding(RichText(row[0].text.plain, style="bold"), (0, 0, 0, 2)))
+    console.print(_indented(RichText(row[0].text.plain, style="bold"), 2))
     grid = RichTable.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
+    wordy: dict[str, list[str]] = {}
     for column, cell in zip(table.columns[1:], row[1:], strict=True):
-        grid.add_row(RichText(column.title), _styled(cell))
-    console.print(Padding(grid, (0, 0, 0, 4)))
+        if column.numeric and not any(map(str.isdigit, cell.text.plain)):
+            wordy.setdefault(cell.text.plain, []).append(column.title)
+        else:
+            grid.add_row(RichText(column.title), _styled(cell))
+    for said, titles in wordy.items():
+        grid.add_row(RichText(said), RichText(", ".join(titles)))
+    console.print(_indented(grid, 4))
+
+
+def _indented(what: RichTable | RichText, by: int) -> Padding:
+    return Padding(what, (0, 0, 0, by), expand=False)
 
 
 # One tree, no comparison --------------------------------------------------------------------------
@@ -149,7 +160,8 @@ def _layer_tree(layers: Sequence[Layer]) -> RichTable:
     for metric in _TREE_METRICS:
         tree.add_column(BY_NAME[metric].label, justify="right", no_wrap=True)
     for layer in layers:
-        values = (quantities.quantity(getattr(layer, m), BY_NAME[m].unit) for m in _TREE_METRICS)
+        figures = ((getattr(layer, m), BY_NAME[m].unit) for m in _TREE_METRICS)
+        values = (ours(quantities.quantity(*figure)).plain for figure in figures)
         tree.add_row(_branch(layer), shapes(layer), *values)
     return tree
 

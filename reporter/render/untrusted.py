@@ -57,8 +57,8 @@ def prose(text: str) -> Text:
 
 
 def ours(text: str) -> Text:
-    """Words of this program, without data in them."""
-    return Text(text, text)
+    """Words of this program, without data in them; terminals break lines themselves."""
+    return Text(text, text.replace("\u00a0", " "))
 
 
 def joined(*parts: Text | str) -> Text:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, get_args
 
 from ..metrics import BY_NAME
 from ..records import BudgetVerdict, Comparison, MetricDelta, ModelDelta, ModelState
@@ -24,23 +24,9 @@ Status = Literal[
     "unchanged",
     "profiled",
 ]
+"""The gravest first: also the order of the rows."""
 
-SAID: Mapping[Status, str] = {
-    "failed": "could not be profiled",
-    "worse": "got worse",
-    "mixed": "got better in some metrics and worse in others",
-    "partly measured": "measured on one side only",
-    "not compared": "could not be profiled at base",
-    "removed": "removed",
-    "new": "new",
-    "changed": "changed",
-    "better": "got better",
-    "unchanged": "unchanged",
-    "profiled": "profiled",
-}
-"""What the verdict says of each status, the gravest first: also the order of the rows."""
-
-_SEVERITY = {status: rank for rank, status in enumerate(SAID)}
+_SEVERITY: Mapping[Status, int] = {status: rank for rank, status in enumerate(get_args(Status))}
 
 _OF_STATE: Mapping[ModelState, Status] = {
     "failed": "failed",
@@ -88,13 +74,19 @@ def verdict(comparison: Comparison, limits: Limits) -> Text:
     if not models:
         return ours("No models are declared.")
     if all(is_quiet(model) for model in models):
-        return joined("No change: ", counted(len(models), "model"), _noise(models), ".")
+        return joined("No change in ", counted(len(models), "model"), _noise(models), ".")
     groups: dict[Status, list[ModelDelta]] = {}
     for model in sorted(models, key=lambda m: _SEVERITY[status_of(m)]):
         groups.setdefault(status_of(model), []).append(model)
     clauses = [_clause(status, members, limits) for status, members in groups.items()]
-    separated = [part for clause in clauses for part in ("; ", clause)][1:]
-    return joined(_budgets(models, limits), *separated, _ending(comparison))
+    return joined(_budgets(models, limits), *_sentence(clauses), _ending(comparison))
+
+
+def _sentence(clauses: Sequence[tuple[int, Text]]) -> Iterator[Text | str]:
+    """`2 models worse (…); 1 new (…); 4 unchanged`: the noun is said once."""
+    for at, (count, said) in enumerate(clauses):
+        yield f"; {count:,}" if at else counted(count, "model")
+        yield said
 
 
 def tone_of(comparison: Comparison) -> Tone:
@@ -121,16 +113,15 @@ def _budgets(models: Sequence[ModelDelta], limits: Limits) -> Text:
         return ours("")
     which = (joined(name(b.model), " ", BY_NAME[b.budget.metric].label) for b in broken)
     said = f"{counted(len(broken), 'budget')} broken ("
-    return joined(said, listed(which, limits.names), "): ")
+    return joined(said, listed(which, limits.names), "). ")
 
 
-def _clause(status: Status, members: Sequence[ModelDelta], limits: Limits) -> Text:
-    """`3 models got worse (`a` FLOPs +2.0 %, `b` …)`; what is quiet is only counted."""
-    said = f"{counted(len(members), 'model')} {SAID[status]}"
+def _clause(status: Status, members: Sequence[ModelDelta], limits: Limits) -> tuple[int, Text]:
+    """How many, and ` worse (`a` FLOPs +2.0 %, `b` …)`; what is quiet is only counted."""
     if status in ("unchanged", "profiled"):
-        return ours(said)
+        return len(members), ours(f" {status}")
     which = listed((_with_headline(model) for model in members), limits.names)
-    return joined(said, " (", which, ")")
+    return len(members), joined(f" {status} (", which, ")")
 
 
 def _with_headline(model: ModelDelta) -> Text:

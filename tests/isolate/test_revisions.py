@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from reporter.errors import RevisionError
-from reporter.isolate import revisions
 from reporter.isolate.revisions import checked_out, describe_head, find_repository, resolve_base
 
 NewRepository = Callable[..., Any]
@@ -325,6 +324,25 @@ def test_a_partial_clone_gets_the_files_it_lacks(forked, tmp_path):
     assert base_files(tmp_path / "partial")["model.py"] == "base\n"
 
 
+def test_a_submodule_is_laid_out_at_the_commit_of_the_base(forked, new_repository):
+    tree, _ = forked
+    library = new_repository("library")
+    library.commit(layer="old\n")
+    tree.git("checkout", "--quiet", "main")
+    tree.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library.folder))
+    tree.commit()
+    tree.git("checkout", "--quiet", "-b", "later")
+    library.commit(layer="new\n")
+    tree.git("-C", "library", "pull", "--quiet")
+    tree.commit()
+    assert (tree.folder / "library/layer.py").read_text(encoding="utf-8") == "new\n"
+    tree.git("config", "submodule.recurse", "true")
+    assert base_files(tree.folder)["library/layer.py"] == "old\n"
+    assert_base_leaves_alone(tree)
+    tree.git("submodule", "--quiet", "deinit", "--force", "--all")
+    assert "library/layer.py" not in base_files(tree.folder)
+
+
 def test_names_with_spaces_and_letters_beyond_ascii(new_repository: NewRepository):
     tree = new_repository("größe und netz")
     tree.commit(**{"mödel one": "base\n"})
@@ -355,8 +373,3 @@ def test_the_scratch_folder_is_gone_afterwards(forked, temporary_folder):
         assert folder.is_relative_to(temporary_folder)
         raise KeyboardInterrupt
     assert [path for path in temporary_folder.rglob("*") if path.is_file()] == []
-
-
-def test_every_answer_of_git_comes_in_english(monkeypatch):
-    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
-    assert revisions._environment()["LC_ALL"] == "C"

@@ -29,21 +29,26 @@ def layers(make_layer):
 
 
 @pytest.fixture(scope="session")
-def comparisons(make_result, make_failure, make_timing, make_comparison, layers, make_machine):
+def comparisons(make_result, make_failure, make_timing, make_comparison, layers):
     """Comparisons by the name of their golden file."""
     plain = make_result(macs=1_000_000_000, params=1500, layers=layers())
     grown = make_result(
         macs=1_020_000_000, params=1600, layers=layers(320_000_000, 1100), madds=8_200_000_000
     )
     single = (replace(plain, timing=make_timing()), make_result("vit_b_16"), make_failure())
-    timed = lambda name, ms, **more: make_result(name, timing=make_timing(ms, **more))  # noqa: E731
+
+    def timed(name, median_ms, **more):
+        return make_result(name, timing=make_timing(median_ms, **more))
+
     mixed_base = (
         plain,
         make_result("unet", macs=48_000_000_000),
         make_result("tagger"),
         make_result("captioner"),
         make_result("retired"),
-        make_failure("late", stage="import", message="ImportError: No module named 'timm'"),
+        make_failure(
+            "late", stage="import", message="ImportError: No module named 'timm'", traceback=""
+        ),
         make_failure("broken"),
         make_result("same_1"),
         make_result("same_2", timing=make_timing()),
@@ -56,7 +61,8 @@ def comparisons(make_result, make_failure, make_timing, make_comparison, layers,
         make_failure("broken"),
         make_result("late"),
         make_result(
-            "fresh", counting=Counting(rung="real", reason="numpy() on a meta tensor is not possible")
+            "fresh",
+            counting=Counting(rung="real", reason="numpy() on a meta tensor is not possible"),
         ),
         make_result("same_1", declaration={"measure": {"latency_batch": 4}}),
         make_result("same_2", timing=make_timing(20.1)),
@@ -77,9 +83,14 @@ def comparisons(make_result, make_failure, make_timing, make_comparison, layers,
     return {
         "head_only": make_comparison(None, single),
         "base_missing": make_comparison(
-            None, (plain,), {"resnet50": (GROWTH, replace(CAP, metric="activation_peak_bytes"))}, missing
+            None,
+            (plain,),
+            {"resnet50": (GROWTH, replace(CAP, metric="activation_peak_bytes"))},
+            missing,
         ),
         "unchanged": make_comparison((plain, make_result("vit")), (plain, make_result("vit"))),
         "mixed": make_comparison(mixed_base, mixed_head, budgets),
-        "timings": make_comparison(timed_base, timed_head, {"slower": (LATENCY,), "steady": (LATENCY,)}),
+        "timings": make_comparison(
+            timed_base, timed_head, {"slower": (LATENCY,), "steady": (LATENCY,)}
+        ),
     }

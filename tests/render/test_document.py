@@ -45,9 +45,10 @@ def test_a_template_that_decides_would_be_found():
 
 
 def test_a_users_template_sees_the_view_and_may_include_ours(comparisons):
-    own = "# Mine\n{{ view.verdict }}\n\n{% for table in view.tables %}{% include '_table.md.j2' %}{% endfor %}"
+    included = "{% for table in view.tables %}{% include '_table.md.j2' %}{% endfor %}"
+    own = "# Mine\n{{ view.verdict }}\n\n" + included
     text = render_markdown(build_view(comparisons["unchanged"]), own)
-    assert text.startswith("# Mine\nNo change: 2 models.\n\n| Model | Status |")
+    assert text.startswith("# Mine\nNo change in 2 models.\n\n| Model | Status |")
 
 
 @pytest.mark.parametrize(
