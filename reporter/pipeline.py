@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .compare.budgets import exit_code
 from .compare.delta import compare
@@ -68,6 +69,9 @@ from .snapshot import (
     read_snapshot,
     to_json,
 )
+
+if TYPE_CHECKING:
+    from .publish.comment import CommentTarget
 
 # Profiling: report, profile ---------------------------------------------------------------------
 
@@ -235,8 +239,12 @@ def _chosen(
 
 
 def _overridden(measure: Measure, overrides: Overrides) -> Measure:
-    given = {"device": overrides.device, "dtype": overrides.dtype, "mode": overrides.mode}
-    return replace(measure, **{key: value for key, value in given.items() if value is not None})
+    return replace(
+        measure,
+        device=overrides.device or measure.device,
+        dtype=overrides.dtype or measure.dtype,
+        mode=overrides.mode or measure.mode,
+    )
 
 
 def _names(models: Iterable[ModelSpec]) -> tuple[str, ...]:
@@ -276,21 +284,36 @@ def render(settings: RenderSettings) -> ExitCode:
 
 def publish(settings: PublishSettings) -> ExitCode:
     """Send a finished comparison to its pull request as one comment."""
-    from .publish.send import send_comment
+    from .publish import comment, github_api
 
     comparison = read_comparison(_text(settings.comparison), str(settings.comparison))
     template = _text(settings.template) if settings.template else None
     body = render_markdown(build_view(comparison), template)
-    publication = send_comment(
-        body,
-        repository=settings.repository,
-        pull_request=settings.pull_request,
-        comment_id=settings.comment_id,
-        dry_run=settings.dry_run,
-        environ=os.environ,
-    )
-    sys.stdout.write(listing.published(publication.action, publication.url, publication.calls))
+    target = _comment_target(settings, os.environ)
+    with github_api.connect(os.environ) as api:
+        if settings.dry_run:
+            calls = comment.rehearse(body, target, api)
+            sys.stdout.write(listing.calls((call.method, call.path) for call in calls))
+        else:
+            publication = comment.publish(body, target, api)
+            sys.stdout.write(listing.published(publication.action, publication.url))
     return ExitCode.FINE
+
+
+def _comment_target(settings: PublishSettings, environ: Mapping[str, str]) -> CommentTarget:
+    """The pull request that the command line names, else the one this job runs for."""
+    from .publish.workflow import pull_request_named, pull_request_of
+
+    if settings.pull_request is not None:
+        repository = settings.repository or environ.get("GITHUB_REPOSITORY", "")
+        return pull_request_named(repository, settings.pull_request, settings.comment_id)
+    target = pull_request_of(environ, settings.comment_id)
+    if target is None:
+        raise UsageError(
+            "no pull request: this is not a job of one, and none is named",
+            hint="name it: --repository OWNER/NAME --pull-request N",
+        )
+    return target
 
 
 def merge_shards(settings: MergeSettings) -> ExitCode:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from functools import cache
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from . import __version__
 from .errors import SnapshotError
@@ -91,10 +90,10 @@ def merge(shards: Mapping[str, Snapshot]) -> Snapshot:
 
 def _read(kind: type[Document], text: str, source: str) -> Document:
     fields = _current(_parsed(text, source), kind, source)
-    from pydantic import ValidationError
+    from pydantic import TypeAdapter, ValidationError
 
     try:
-        return _adapter(kind).validate_python(fields)  # type: ignore[no-any-return]
+        return TypeAdapter(kind).validate_python(fields)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -135,10 +134,3 @@ def _refuse(kind: type, source: str, why: str) -> NoReturn:
         f"{source} is not a {what} of modelperf-report: {why}",
         hint=f"A {what} is what `modelperf-report report` writes as {made_as}.",
     )
-
-
-@cache
-def _adapter(kind: type) -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(kind)

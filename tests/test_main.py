@@ -123,7 +123,8 @@ def test_unknown_model_names_the_nearest(tmp_path, capsys):
 
 def test_init_writes_a_manifest_that_validates_and_never_overwrites_one(tmp_path, capsys):
     (tmp_path / "zoo.py").write_text(
-        "from torch import nn\n\nclass Net(nn.Module):\n    def forward(self, x):\n        return x\n"
+        "from torch import nn\n\n"
+        "class Net(nn.Module):\n    def forward(self, x):\n        return x\n"
     )
     assert main(["init", "-C", str(tmp_path)]) == ExitCode.FINE
     assert main(["validate", "-C", str(tmp_path)]) == ExitCode.FINE

@@ -191,7 +191,7 @@ def test_a_base_without_a_manifest_borrows_the_one_of_head(repository):
 
 
 def test_without_a_base_caps_are_judged_and_nothing_is_compared(repository):
-    capped = MANIFEST + f'budget = {{ macs = {net_macs(8) - 1} }}\n'
+    capped = MANIFEST + f"budget = {{ macs = {net_macs(8) - 1} }}\n"
     commit(repository, {"zoo.py": MODEL, "modelperf.toml": capped})
     assert run(repository) == ExitCode.REGRESSED
     (model,) = comparison_in(repository).models
@@ -294,7 +294,9 @@ def test_the_output_of_a_run_is_invisible_to_git_and_replaces_that_of_the_last(r
     assert git(repository, "status", "--porcelain") == ""
 
 
-ENDLESS = MODEL + """
+ENDLESS = (
+    MODEL
+    + """
 
 class Endless(Net):
     def forward(self, x):
@@ -303,6 +305,7 @@ class Endless(Net):
         while True:
             time.sleep(0.01)
 """
+)
 
 
 def alive(pid):

@@ -14,7 +14,7 @@ from typing import Literal, Union
 
 from .. import __version__
 from ..errors import UsageError
-from ..records import Inputs, Json
+from ..records import Dtype, Inputs, Json, Mode
 
 FailOn = Literal["budget", "regression", "never"]
 
@@ -26,8 +26,8 @@ class Overrides:
     """What the command line says in place of every model's `[measure]`; None leaves it."""
 
     device: str | None = None
-    dtype: str | None = None
-    mode: str | None = None
+    dtype: Dtype | None = None
+    mode: Mode | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ def count(model: nn.Module, arguments: Arguments, mode: Mode, *, graph: bool = F
     The model's tensors and the arguments may be on the meta device or real. Lazy layers are
     given their weights first. With `graph`, a forward in inference may switch gradients on.
     """
-    _initialise_lazy_layers(model, arguments)
+    initialise_lazy_layers(model, arguments)
     storages = LiveStorages(excluded=[*model.parameters(), *model.buffers()])
     for tensor in arguments.tensors():
         storages.add(tensor)
@@ -52,7 +52,8 @@ def count(model: nn.Module, arguments: Arguments, mode: Mode, *, graph: bool = F
     return _result(model, calls, counter, storages)
 
 
-def _initialise_lazy_layers(model: nn.Module, arguments: Arguments) -> None:
+def initialise_lazy_layers(model: nn.Module, arguments: Arguments) -> None:
+    """Run the forward once where a layer waits for it to learn the shape of its weights."""
     if any(map(is_uninitialised, model.parameters())):
         with torch.no_grad():
             arguments.passed_to(model)
@@ -161,7 +162,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if result is not NotImplemented:
                 return result
         arguments = seen.named(args, kwargs)
-        result = meta_result(seen.name, arguments)
+        result = NotImplemented if seen.mutated else meta_result(seen.name, arguments)
         if result is NotImplemented:
             result = func(*args, **kwargs)
         self._record(Call.of(seen, arguments, result))

@@ -32,7 +32,7 @@ def resolve(target: str) -> Any:
         ProfileFailure: stage `import`, when the module does not import or has no such attribute.
     """
     module_name, _, attribute_path = target.partition(":")
-    with failing_in("import"):
+    with failing_in("import"), _seeded():
         found: Any = importlib.import_module(module_name)
     for attribute in attribute_path.split("."):
         if not hasattr(found, attribute):
@@ -64,7 +64,7 @@ def build(spec: ModelSpec, *, on_meta: bool) -> nn.Module:
         model = _call(found, spec, on_meta=on_meta)
     with failing_in("build"):
         if on_meta:
-            model = _weightless_copy(model)
+            model = weightless_copy(model)
         elif model is found:
             model = copy.deepcopy(model)
         return _configured(model, spec.measure)
@@ -104,7 +104,7 @@ def _seeded() -> Iterator[None]:
         yield
 
 
-def _weightless_copy(model: nn.Module) -> nn.Module:
+def weightless_copy(model: nn.Module) -> nn.Module:
     """A copy whose parameters and buffers are on the meta device; no weight is copied."""
     shadows: dict[int, Any] = {}
     for tensor in _tensors_anywhere(model):

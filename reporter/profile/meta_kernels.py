@@ -105,7 +105,7 @@ def _side(source: torch.Tensor, weight: torch.Tensor, arg: Mapping[str, Any], ax
 
 
 def _attention(arg: Mapping[str, Any]) -> Any:
-    """(B, H, L, E) as a view of (B, L, H, E), the layout that the fused kernels leave."""
+    """In the order in which the query's dimensions lie in memory, as the fused kernels do it."""
     query, key, value, mask = (arg[name] for name in ("query", "key", "value", "attn_mask"))
     if not _alike(query, key, value) or not query.dim() == key.dim() == value.dim() == 4:
         return NotImplemented
@@ -120,7 +120,7 @@ def _attention(arg: Mapping[str, Any]) -> Any:
         or (mask is not None and not _masks(mask, (batch, heads, length, key.shape[2])))
     ):
         return NotImplemented
-    return query.new_empty((batch, length, heads, width)).transpose(1, 2)
+    return torch.empty_like(query)
 
 
 def _masks(mask: torch.Tensor, scores: tuple[int, ...]) -> bool:

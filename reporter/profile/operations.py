@@ -17,6 +17,7 @@ from .op_rules.traffic import (
     MOVEMENT,
     READ_AS_MUCH_AS_RETURNED,
     READ_ROW_BY_ROW,
+    UNWRITTEN,
     WRITTEN_IN_PART,
     WRITTEN_ONLY,
 )
@@ -179,6 +180,8 @@ class Call:
 
     def write_bytes(self) -> int:
         """Bytes of the new results, and of the arguments that are written to."""
+        if self.operation.name in UNWRITTEN:
+            return 0
         return sum(map(touched_bytes, self.created)) + sum(
             map(self._mutated, self.operation.mutated)
         )

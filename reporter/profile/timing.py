@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from ..records import Latency, Mode, ModelSpec, Throughput
-from .count import differentiable
+from .count import differentiable, initialise_lazy_layers
 from .failures import failing_in, failure
 from .load import build
 from .tensors import Arguments, make_arguments
@@ -113,6 +113,8 @@ def prepare(spec: ModelSpec, batch: int) -> Prepared:
     with failing_in("build"):
         model.to(device)
         arguments = arguments.to(device)
+    with failing_in("forward"):
+        initialise_lazy_layers(model, arguments)
     forward = _forward(model, arguments, spec.measure.mode)
     prepared = Prepared(
         device=device,

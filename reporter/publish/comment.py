@@ -123,7 +123,9 @@ def _find(target: CommentTarget, api: Api) -> dict[str, Json] | None:
         (
             each
             for each in api.items(f"{_comments(target)}?per_page=100")
-            if _author(each) == viewer and _text(each).split("\n")[0] == marker
+            if isinstance(each.get("id"), int)
+            and _author(each) == viewer
+            and _text(each).split("\n")[0] == marker
         ),
         None,
     )

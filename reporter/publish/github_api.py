@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -52,6 +52,21 @@ _FAULTS: tuple[tuple[type[Exception], str, str], ...] = (
     (requests.ConnectionError, "no connection to the server", "check the network and the address"),
     (requests.RequestException, "the request could not be made", "check the API's address"),
 )
+
+
+def connect(environ: Mapping[str, str]) -> GitHub:
+    """GitHub as a job's environment names it, by `GITHUB_TOKEN` and `GITHUB_API_URL`.
+
+    Raises:
+        PublishError: there is no token.
+    """
+    token = environ.get("GITHUB_TOKEN", "")
+    if not token.strip():
+        raise PublishError(
+            "there is no token to publish with",
+            hint="set GITHUB_TOKEN; in a workflow: env: GITHUB_TOKEN: ${{ github.token }}",
+        )
+    return GitHub(token, base_url=environ.get("GITHUB_API_URL") or GITHUB_COM)
 
 
 class Patience:

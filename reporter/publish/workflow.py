@@ -53,7 +53,7 @@ def append_summary(markdown: str, environ: Mapping[str, str]) -> bool:
     name = environ.get("GITHUB_STEP_SUMMARY")
     if not name:
         return False
-    document = f"{markdown.rstrip()}\n\n".encode()
+    document = _encoded(f"{markdown.rstrip()}\n\n")
     with _writing("GITHUB_STEP_SUMMARY", name):
         file = Path(name)
         there_bytes = file.stat().st_size if file.exists() else 0
@@ -80,7 +80,7 @@ def write_outputs(outputs: Mapping[str, str], environ: Mapping[str, str]) -> boo
         return False
     text = "".join(_output(*each) for each in outputs.items())
     with _writing("GITHUB_OUTPUT", name):
-        _append(Path(name), text.encode())
+        _append(Path(name), _encoded(text))
     return True
 
 
@@ -136,10 +136,25 @@ def pull_request_of(
     if not name:
         return None
     match _event(name):
-        case {"pull_request": {"number": int(number)}} if number > 0:
-            owner, repo = _repository(environ)
-            return CommentTarget(owner=owner, repo=repo, number=number, comment_id=comment_id)
+        case {"pull_request": {"number": int(number)}} if number > 0 and number is not True:
+            repository = environ.get("GITHUB_REPOSITORY", "")
+            return pull_request_named(repository, number, comment_id)
     return None
+
+
+def pull_request_named(repository: str, number: int, comment_id: str = "default") -> CommentTarget:
+    """The pull request of that number in `OWNER/NAME`.
+
+    Raises:
+        PublishError: `repository` is not of that form.
+    """
+    owner, slash, repo = repository.partition("/")
+    if not owner or not slash or not repo or "/" in repo:
+        raise PublishError(
+            f"the repository is {repository!r}",
+            hint="it must be OWNER/NAME, in GITHUB_REPOSITORY or after --repository",
+        )
+    return CommentTarget(owner=owner, repo=repo, number=number, comment_id=comment_id)
 
 
 def _event(name: str) -> Json:
@@ -150,16 +165,6 @@ def _event(name: str) -> Json:
             f"the event file {name} cannot be read: {error}",
             hint="GITHUB_EVENT_PATH must name the JSON of the event that started the job",
         ) from error
-
-
-def _repository(environ: Mapping[str, str]) -> tuple[str, str]:
-    owner, slash, repo = environ.get("GITHUB_REPOSITORY", "").partition("/")
-    if not owner or not slash or not repo or "/" in repo:
-        raise PublishError(
-            f"GITHUB_REPOSITORY is {environ.get('GITHUB_REPOSITORY')!r}",
-            hint="it must be OWNER/NAME",
-        )
-    return owner, repo
 
 
 def _output(name: str, value: str) -> str:
@@ -180,6 +185,11 @@ def _command(name: str, data: str = "", properties: Mapping[str, str] | None = N
         f"{key}={value.translate(_IN_PROPERTY)}" for key, value in (properties or {}).items()
     )
     return f"::{name}{' ' * bool(said)}{said}::{data.translate(_IN_DATA)}\n"
+
+
+def _encoded(text: str) -> bytes:
+    # Half a surrogate pair, which file names and messages may hold, must not lose the rest.
+    return text.encode("utf-8", "replace")
 
 
 def _append(file: Path, data: bytes) -> None:

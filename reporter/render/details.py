@@ -5,14 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ..metrics import BY_NAME, own_values
 from ..records import (
-    BudgetVerdict,
     Comparison,
-    Layer,
-    LayerDelta,
     Machine,
-    MetricDelta,
     ModelDelta,
     ModelError,
     ModelResult,
@@ -20,9 +15,9 @@ from ..records import (
     Timing,
 )
 from . import quantities
-from .parts import Cell, Limits, Part, Section, Table, Tone, cell, counted, more, table
-from .summary import change_words, why_failed
-from .untrusted import Text, block, joined, listed, name, ours, prose
+from .parts import Cell, Limits, Part, Section, cell, counted, table
+from .summary import why_failed
+from .untrusted import Text, block, joined, listed, name, ours
 from .verdict import by_severity
 
 _SHA = re.compile(r"[0-9a-f]{7,64}")
@@ -30,127 +25,6 @@ _SHA = re.compile(r"[0-9a-f]{7,64}")
 
 def _section(title: str, parts: Sequence[Part]) -> Section | None:
     return Section(title=title, parts=tuple(parts)) if parts else None
-
-
-# Layers that changed ------------------------------------------------------------------------
-
-
-def layer_changes(comparison: Comparison, limits: Limits) -> Section | None:
-    """Per model, the modules that differ, the largest change first."""
-    changed = [model for model in by_severity(comparison.models) if _cost_changed(model)]
-    parts = [_layer_part(model, limits) for model in changed[: limits.models]]
-    if len(changed) > limits.models:
-        parts.append(Part(remark=more(len(changed) - limits.models, "model")))
-    return _section(f"Layers that changed ({counted(len(changed), 'model')})", parts)
-
-
-def _cost_changed(model: ModelDelta) -> bool:
-    exact = (delta for delta in model.metrics if delta.metric in ("macs", "madds", "params"))
-    return bool(model.layers) or any(delta.change in ("better", "worse") for delta in exact)
-
-
-def _layer_part(model: ModelDelta, limits: Limits) -> Part:
-    if not model.layers:
-        own = ours("The change is in the model's own forward, outside its submodules.")
-        return Part(caption=name(model.name), remark=own)
-    ordered = sorted(model.layers, key=_size, reverse=True)
-    shown = ordered[: limits.layers]
-    return Part(
-        caption=name(model.name),
-        tables=(_layer_table(shown),),
-        remark=more(len(ordered) - len(shown), "layer"),
-    )
-
-
-def _size(layer: LayerDelta) -> tuple[float, ...]:
-    """By FLOPs, then by MAdd and so on down the metrics."""
-    return tuple(abs((delta.head or 0) - (delta.base or 0)) for delta in layer.metrics)
-
-
-def _layer_table(layers: Sequence[LayerDelta]) -> Table:
-    columns = [d.metric for d in layers[0].metrics if any(_differs(x, d.metric) for x in layers)]
-    titles = ["Layer", "Class", *(BY_NAME[column].label for column in columns)]
-    rows = [_layer_row(layer, columns) for layer in layers]
-    return table(titles, rows, numbers=slice(2, None))
-
-
-def _differs(layer: LayerDelta, metric: str) -> bool:
-    return any(d.metric == metric and d.change != "unchanged" for d in layer.metrics)
-
-
-def _layer_row(layer: LayerDelta, columns: Sequence[str]) -> list[Cell]:
-    deltas = {delta.metric: delta for delta in layer.metrics}
-    label = {"added": " (added)", "removed": " (removed)", "changed": ""}[layer.state]
-    values = (_layer_cell(deltas[column]) for column in columns)
-    return [cell(name(layer.path), label), cell(name(layer.type)), *values]
-
-
-def _layer_cell(delta: MetricDelta) -> Cell:
-    unit = BY_NAME[delta.metric].unit
-    if delta.base is None or delta.head is None:
-        only = delta.head if delta.base is None else delta.base
-        return cell("was " if delta.head is None else "", quantities.quantity(only or 0, unit))
-    if delta.change == "unchanged":
-        return cell(quantities.quantity(delta.head, unit), " (±0)")
-    before, after = quantities.pair(delta.base, delta.head, unit)
-    tone: Tone = "better" if delta.change == "better" else "worse"
-    return cell(f"{before} → {after} ({change_words(delta)})", tone=tone)
-
-
-# Where the FLOPs go --------------------------------------------------------------------------
-
-
-def top_layers(comparison: Comparison, limits: Limits) -> Section | None:
-    """Per model at head, the modules with the most FLOPs of their own."""
-    results = [model.head for model in by_severity(comparison.models) if model.head is not None]
-    counted_ones = [result for result in results if result.cost and result.layers]
-    parts = [_top_part(result, limits) for result in counted_ones[: limits.models]]
-    if len(counted_ones) > limits.models:
-        parts.append(Part(remark=more(len(counted_ones) - limits.models, "model")))
-    return _section("Where the FLOPs go", parts)
-
-
-def _top_part(result: ModelResult, limits: Limits) -> Part:
-    assert result.cost is not None
-    total = result.cost.macs
-    own = own_values(result.layers, "macs")
-    ordered = sorted(result.layers, key=lambda layer: own[layer.path], reverse=True)
-    shown = [layer for layer in ordered[: limits.top_layers] if own[layer.path]]
-    rest = total - sum(own[layer.path] for layer in shown)
-    modules = counted(len(result.layers), "module")
-    caption = f": {quantities.quantity(total, 'count')} FLOPs in {modules}"
-    titles = ["Layer", "Class", "Output", "Own FLOPs", "Share of model", "Params"]
-    rows = [_top_row(layer, own[layer.path], total) for layer in shown]
-    return Part(
-        caption=joined(name(result.name), caption),
-        tables=(table(titles, rows, numbers=slice(3, None)),) if rows else (),
-        remark=_rest(len(result.layers) - len(shown), rest, total),
-    )
-
-
-def _top_row(layer: Layer, own: int, total: int) -> list[Cell]:
-    where = name(layer.path) if layer.path else ours("the model itself")
-    return [
-        cell(where),
-        cell(name(layer.type)),
-        cell(shapes(layer)),
-        cell(quantities.quantity(own, "count")),
-        cell(quantities.share_of(own, total)),
-        cell(quantities.quantity(layer.params, "count")),
-    ]
-
-
-def shapes(layer: Layer) -> str:
-    """`1×64×112×112`; several outputs are separated by commas."""
-    texts = ["×".join(map(str, shape)) or "scalar" for shape in layer.output_shapes]
-    return ", ".join(texts[:2]) + (", …" if len(texts) > 2 else "") or "no tensor"
-
-
-def _rest(modules: int, rest: int, total: int) -> Text | None:
-    if not modules:
-        return None
-    value, share = quantities.quantity(rest, "count"), quantities.share_of(rest, total)
-    return ours(f"{counted(modules, 'more module')}: {value} FLOPs ({share}).")
 
 
 # What went wrong -----------------------------------------------------------------------------
@@ -212,37 +86,7 @@ def _uncounted(result: ModelResult, side: str, operations: Mapping[str, int]) ->
     return joined(name(result.name), said, listed(calls, 8))
 
 
-# Budgets and timings ---------------------------------------------------------------------------
-
-
-def budgets(comparison: Comparison) -> Section | None:
-    """Every budget and how it was kept, the broken ones first."""
-    order = ("broken", "unknown", "kept")
-    verdicts = [v for model in by_severity(comparison.models) for v in model.budgets]
-    verdicts.sort(key=lambda verdict: order.index(verdict.state))
-    titles = ["Model", "Metric", "Budget", "Base", "Head", "Change", "Verdict"]
-    rows = [_budget_row(verdict) for verdict in verdicts]
-    shown = table(titles, rows, numbers=slice(3, 6))
-    states = (f"{n} {s}" for s in order if (n := sum(v.state == s for v in verdicts)))
-    parts = [Part(tables=(shown,))] if rows else []
-    return _section(f"Budgets ({', '.join(states)})", parts)
-
-
-def _budget_row(verdict: BudgetVerdict) -> list[Cell]:
-    metric = BY_NAME[verdict.budget.metric]
-    sides = [
-        cell("no figure" if value is None else quantities.quantity(value, metric.unit))
-        for value in (verdict.base, verdict.head)
-    ]
-    known = verdict.base is not None and verdict.head is not None
-    change = (
-        quantities.change(verdict.base or 0, verdict.head or 0, metric.unit) if known else "unknown"
-    )
-    said: list[Text | str] = [verdict.state]
-    said += [": ", prose(verdict.reason)] if verdict.reason else []
-    tone: Tone = "worse" if verdict.state == "broken" else "neutral"
-    texts = [cell(name(verdict.model)), cell(metric.label), cell(name(verdict.budget.text))]
-    return [*texts, *sides, cell(change), cell(*said, tone=tone)]
+# Timings --------------------------------------------------------------------------------------
 
 
 def timings(comparison: Comparison) -> Section | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,3 +101,13 @@ def findings(found: Sequence[Finding]) -> str:
 def _finding(found: Finding) -> str:
     hint = f"\n         {found.hint}" if found.hint else ""
     return f"{'ok' if found.is_well else 'FAILS':<6} {found.subject}: {found.said}{hint}\n"
+
+
+def published(action: str, url: str) -> str:
+    """What became of the comment."""
+    return f"Comment {action}: {url}\n"
+
+
+def calls(made: Iterable[tuple[str, str]]) -> str:
+    """The calls of a dry run, a line each."""
+    return "".join(f"{method} {path}\n" for method, path in made)

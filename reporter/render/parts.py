@@ -21,7 +21,7 @@ class Limits:
     """How much of everything is shown; what is cut off is counted in words."""
 
     rows: int = 50
-    names: int = 3
+    names: int = 4
     models: int = 10
     layers: int = 15
     top_layers: int = 8
@@ -30,10 +30,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell; `tone` is a second telling of what its words say, for colour where there is one."""
+    """One cell; `tone` is a second telling of what its words say, for colour where there is one.
+
+    `lines` is the same text broken for a narrow column: a value over its change.
+    """
 
     text: Text
     tone: Tone = "neutral"
+    lines: tuple[Text, ...] = ()
 
     def __str__(self) -> str:
         return self.text.cell
@@ -94,6 +98,7 @@ class ReportView:
     errors: Section | None
     budgets: Section | None
     warnings: Section | None
+    traffic: Section | None
     timings: Section | None
     top_layers: Section | None
     machine: Section | None
@@ -108,13 +113,20 @@ class ReportView:
     def sections(self) -> Iterator[Section]:
         """The sections that have something to say, the most pressing first."""
         ordered = (self.errors, self.budgets, self.warnings, self.layers)
-        reference = (self.timings, self.top_layers, self.machine, self.reproduce)
-        return (section for section in (*ordered, *reference) if section is not None)
+        details = (self.top_layers, self.traffic, self.timings)
+        reference = (self.machine, self.reproduce)
+        return (section for section in (*ordered, *details, *reference) if section is not None)
 
 
 def cell(*parts: Text | str, tone: Tone = "neutral") -> Cell:
     """A cell of our own words and of `Text`s."""
     return Cell(joined(*parts), tone)
+
+
+def value_cell(value: str, aside: str, *, tone: Tone = "neutral") -> Cell:
+    """`18.5 G (+5.3 %)`, or the value over what is said of it."""
+    lines = (value, *aside.split(", "))
+    return Cell(ours(f"{value} ({aside})"), tone, tuple(map(ours, lines)))
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[Cell]], *, numbers: slice) -> Table:

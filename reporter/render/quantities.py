@@ -131,7 +131,7 @@ def _sign(value: Decimal) -> str:
 
 def _decimal(value: float) -> Decimal:
     """The number a reader would write: 0.1 is a tenth, not the binary fraction nearest to it."""
-    return Decimal(value) if isinstance(value, int) else Decimal(repr(value))
+    return Decimal(int(value)) if value == int(value) else Decimal(repr(value))
 
 
 def _round(value: Decimal, decimals: int) -> Decimal:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..metrics import BY_NAME, METRICS, Metric
+from ..metrics import BY_NAME, Metric
 from ..records import Change, Comparison, MetricDelta, ModelDelta, ModelError, Revision, Side, Stage
 from . import quantities
-from .parts import Cell, Limits, Table, Tone, cell, counted, more, table
-from .untrusted import Text, joined, listed, name, prose
-from .verdict import by_severity, is_quiet, status_of
+from .parts import Cell, Limits, Part, Section, Table, Tone, cell, counted, more, table, value_cell
+from .untrusted import Text, joined, listed, name, ours, prose
+from .verdict import Status, broken_budgets, by_severity, is_quiet, status_of
 
 _AT_STAGE: Mapping[Stage, str] = {
     "import": "failed on import",
@@ -18,7 +18,7 @@ _AT_STAGE: Mapping[Stage, str] = {
     "forward": "failed in forward",
     "worker": "its process failed",
 }
-_TONES: Mapping[str, Tone] = {"better": "better", "worse": "worse", "failed": "worse"}
+TONES: Mapping[str, Tone] = {"better": "better", "worse": "worse", "failed": "worse"}
 
 
 def provenance(comparison: Comparison) -> tuple[Text, ...]:
@@ -60,39 +60,58 @@ def notes(comparison: Comparison, limits: Limits) -> tuple[Text, ...]:
     return tuple(said)
 
 
+_MAIN = ("macs", "params", "activation_peak_bytes", "peak_bytes", "latency_ms", "throughput_per_s")
+_TRAFFIC = ("madds", "read_bytes", "write_bytes")
+_IDLE: frozenset[Status] = frozenset({"profiled", "unchanged"})
+"""What a whole column need not repeat: the cells, or the want of a base, say it already."""
+
+
 def main_table(comparison: Comparison, limits: Limits) -> tuple[Table, Text | None]:
     """The table of models by metrics, and the line that stands for the rows it does not show."""
     models = by_severity(comparison.models)
     quiet = [model for model in models if is_quiet(model)]
-    loud = [model for model in models if not is_quiet(model)]
-    candidates = loud or quiet
-    shown = candidates[: limits.rows]
-    cut = more(len(candidates) - len(shown), "model")
-    folded = _folded(quiet, limits) if loud and quiet else None
-    below = [line for line in (cut, folded) if line is not None]
-    metrics = [metric for metric in METRICS if _exists(metric, comparison.models)]
-    rows = [_row(model, metrics) for model in shown]
-    columns = ["Model", "Status", *(metric.label for metric in metrics)]
+    candidates = [model for model in models if not is_quiet(model)] or quiet
+    folded = _folded(quiet, limits) if quiet and candidates is not quiet else None
+    below = [line for line in (_cut(candidates, limits), folded) if line is not None]
     spaced = [part for line in below for part in (" ", line)][1:]
-    return _without_idle_status(table(columns, rows, numbers=slice(2, None)), shown), joined(
-        *spaced
-    ) if spaced else None
+    shown = _table(candidates[: limits.rows], _existing(_MAIN, comparison))
+    return shown, joined(*spaced) if spaced else None
 
 
-def _without_idle_status(full: Table, shown: Sequence[ModelDelta]) -> Table:
-    """A column that says `profiled` in every row says nothing."""
-    if any(status_of(model) != "profiled" for model in shown):
-        return full
-    rows = tuple((row[0], *row[2:]) for row in full.rows)
-    return Table((full.columns[0], *full.columns[2:]), rows)
+def traffic(comparison: Comparison, limits: Limits) -> Section | None:
+    """The exact metrics that stand beside the main ones, for the same models."""
+    models = [model for model in by_severity(comparison.models) if model.state != "failed"]
+    candidates = [model for model in models if not is_quiet(model)] or models
+    metrics = _existing(_TRAFFIC, comparison)
+    if not candidates or not metrics:
+        return None
+    shown = _table(candidates[: limits.rows], metrics)
+    part = Part(tables=(shown,), remark=_cut(candidates, limits))
+    return Section(title="MAdd and memory traffic", parts=(part,))
 
 
-def _exists(metric: Metric, models: Sequence[ModelDelta]) -> bool:
-    return any(delta.metric == metric.name for model in models for delta in model.metrics)
+def _cut(models: Sequence[ModelDelta], limits: Limits) -> Text | None:
+    return more(len(models) - limits.rows, "model")
+
+
+def _existing(names: Sequence[str], comparison: Comparison) -> list[Metric]:
+    seen = {delta.metric for model in comparison.models for delta in model.metrics}
+    return [BY_NAME[metric] for metric in names if metric in seen]
+
+
+def _table(models: Sequence[ModelDelta], metrics: Sequence[Metric]) -> Table:
+    titles = ["Model", "Status", *(metric.label for metric in metrics)]
+    rows = [_row(model, metrics) for model in models]
+    words = {row[1].text.plain for row in rows}
+    if len(words) == 1 and words <= _IDLE:
+        return table(
+            ["Model", *titles[2:]], [[row[0], *row[2:]] for row in rows], numbers=slice(1, None)
+        )
+    return table(titles, rows, numbers=slice(2, None))
 
 
 def _folded(quiet: Sequence[ModelDelta], limits: Limits) -> Text:
-    which = listed((name(model.name) for model in quiet), 4 * limits.names)
+    which = listed((name(model.name) for model in quiet), 3 * limits.names)
     return joined(f"{counted(len(quiet), 'model')} unchanged: ", which, ".")
 
 
@@ -105,11 +124,19 @@ def _row(model: ModelDelta, metrics: Sequence[Metric]) -> list[Cell]:
 def _status_cell(model: ModelDelta) -> Cell:
     status = status_of(model)
     failed = {"failed": model.head, "not compared": model.base}.get(status)
-    if failed is None or failed.error is None:
-        return cell(status, tone=_TONES.get(status, "neutral"))
-    side = "" if status == "failed" else "at base "
-    too = status == "failed" and model.base is not None and model.base.status == "failed"
-    return cell(side, *why_failed(failed.error), " (at base too)" if too else "", tone="worse")
+    if failed is not None and failed.error is not None:
+        return _failure_cell(model, failed.error)
+    if broken_budgets(model):
+        lines = (ours(f"{status},"), ours("over budget"))
+        return Cell(joined(lines[0], " ", lines[1]), "worse", lines)
+    return cell(status, tone=TONES.get(status, "neutral"))
+
+
+def _failure_cell(model: ModelDelta, error: ModelError) -> Cell:
+    at_head = status_of(model) == "failed"
+    too = at_head and model.base is not None and model.base.status == "failed"
+    side = "" if at_head else "at base "
+    return cell(side, *why_failed(error), " (at base too)" if too else "", tone="worse")
 
 
 def why_failed(error: ModelError) -> tuple[Text | str, ...]:
@@ -123,13 +150,12 @@ def _value_cell(model: ModelDelta, delta: MetricDelta | None) -> Cell:
     unit = BY_NAME[delta.metric].unit
     if delta.head is None:
         was = f"was {quantities.quantity(delta.base or 0, unit)}"
-        lost = "not measured, " if model.state == "compared" else ""
-        return cell(lost, was)
+        return cell("not measured, " if model.state == "compared" else "", was)
     value = quantities.quantity(delta.head, unit)
     if delta.base is None:
-        partly = " (no figure at base)" if model.state == "compared" else ""
-        return cell(value, partly)
-    return cell(value, f" ({change_words(delta)})", tone=_TONES.get(delta.change, "neutral"))
+        lacking = model.state == "compared"
+        return value_cell(value, "no figure at base") if lacking else cell(value)
+    return changed_cell(value, delta, status_of(model))
 
 
 _WORDS: Mapping[Change, str] = {
@@ -140,9 +166,13 @@ _WORDS: Mapping[Change, str] = {
 }
 
 
-def change_words(delta: MetricDelta) -> str:
-    """The change of a metric that both sides have, with what it means: `+1.2 % worse`."""
+def changed_cell(value: str, delta: MetricDelta, direction: Status) -> Cell:
+    """A value and its change: `504 M (+8.3 %)`.
+
+    Better and worse are words only where they are not the direction that is already said of the
+    whole row, by its status or its table's caption.
+    """
     assert delta.base is not None and delta.head is not None
     amount = quantities.change(delta.base, delta.head, BY_NAME[delta.metric].unit)
-    word = _WORDS.get(delta.change, "{}")
-    return word.format(amount)
+    word = "{}" if delta.change == direction else _WORDS.get(delta.change, "{}")
+    return value_cell(value, word.format(amount), tone=TONES.get(delta.change, "neutral"))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, get_args
 
 from ..metrics import BY_NAME
-from ..records import BudgetVerdict, Comparison, MetricDelta, ModelDelta, ModelState
+from ..records import BudgetVerdict, Comparison, MetricDelta, ModelDelta, ModelState, Stage
 from . import quantities
 from .parts import Limits, Tone, counted
 from .untrusted import Text, joined, listed, name, ours
@@ -68,27 +68,6 @@ def is_quiet(model: ModelDelta) -> bool:
     return status_of(model) == "unchanged" and not broken_budgets(model)
 
 
-def verdict(comparison: Comparison, limits: Limits) -> Text:
-    """The report in one line."""
-    models = by_severity(comparison.models)
-    if not models:
-        return ours("No models are declared.")
-    if all(is_quiet(model) for model in models):
-        return joined("No change in ", counted(len(models), "model"), _noise(models), ".")
-    groups: dict[Status, list[ModelDelta]] = {}
-    for model in sorted(models, key=lambda m: _SEVERITY[status_of(m)]):
-        groups.setdefault(status_of(model), []).append(model)
-    clauses = [_clause(status, members, limits) for status, members in groups.items()]
-    return joined(_budgets(models, limits), *_sentence(clauses), _ending(comparison))
-
-
-def _sentence(clauses: Sequence[tuple[int, Text]]) -> Iterator[Text | str]:
-    """`2 models worse (…); 1 new (…); 4 unchanged`: the noun is said once."""
-    for at, (count, said) in enumerate(clauses):
-        yield f"; {count:,}" if at else counted(count, "model")
-        yield said
-
-
 def tone_of(comparison: Comparison) -> Tone:
     """The colour of the verdict, where there is colour."""
     statuses = {status_of(model) for model in comparison.models}
@@ -98,41 +77,185 @@ def tone_of(comparison: Comparison) -> Tone:
     return "better" if "better" in statuses else "neutral"
 
 
-def _noise(models: Sequence[ModelDelta]) -> str:
+# The line itself ------------------------------------------------------------------------------
+
+
+def verdict(comparison: Comparison, limits: Limits) -> Text:
+    """The report in one line: a clause a model while they are few, else a clause a status."""
+    models = by_severity(comparison.models)
+    if not models:
+        return ours("No models are declared.")
+    if all(is_quiet(model) for model in models):
+        return joined("No change in ", counted(len(models), "model"), _timings(models), ".")
+    telling = [model for model in models if not _is_plain(model)]
+    plain = [model for model in models if _is_plain(model)]
+    few = len(telling) <= limits.names
+    clauses = [_clause(m, limits) for m in telling] if few else _counts(telling, limits)
+    clauses += _plain_clauses(plain, with_noun=few)
+    spaced = [part for clause in clauses for part in ("; ", clause)][1:]
+    return joined(*spaced, _ending(comparison))
+
+
+def _is_plain(model: ModelDelta) -> bool:
+    return is_quiet(model) or (status_of(model) == "profiled" and not broken_budgets(model))
+
+
+def _plain_clauses(models: Sequence[ModelDelta], *, with_noun: bool) -> list[Text]:
+    """`4 models unchanged (timings within noise)`."""
+    groups = _by(status_of, models)
+    return [
+        joined(_number(len(members), with_noun), f" {status}", _timings(members))
+        for status, members in groups.items()
+    ]
+
+
+def _number(count: int, with_noun: bool) -> str:
+    return counted(count, "model") if with_noun else f"{count:,}"
+
+
+def _timings(models: Sequence[ModelDelta]) -> str:
     changes = {delta.change for model in models for delta in model.metrics}
-    return ", timings within noise" if "within noise" in changes else ""
+    said = " or ".join(word for word in ("within noise", "not comparable") if word in changes)
+    return f" (timings {said})" if said else ""
 
 
 def _ending(comparison: Comparison) -> str:
     return "." if comparison.base else "; there is no base to compare with."
 
 
-def _budgets(models: Sequence[ModelDelta], limits: Limits) -> Text:
-    broken = [budget for model in models for budget in broken_budgets(model)]
-    if not broken:
-        return ours("")
-    which = (joined(name(b.model), " ", BY_NAME[b.budget.metric].label) for b in broken)
-    said = f"{counted(len(broken), 'budget')} broken ("
-    return joined(said, listed(which, limits.names), "). ")
+def _by[Key: str](
+    key: Callable[[ModelDelta], Key], models: Sequence[ModelDelta]
+) -> dict[Key, list[ModelDelta]]:
+    groups: dict[Key, list[ModelDelta]] = {}
+    for model in models:
+        groups.setdefault(key(model), []).append(model)
+    return groups
 
 
-def _clause(status: Status, members: Sequence[ModelDelta], limits: Limits) -> tuple[int, Text]:
-    """How many, and ` worse (`a` FLOPs +2.0 %, `b` …)`; what is quiet is only counted."""
-    if status in ("unchanged", "profiled"):
-        return len(members), ours(f" {status}")
-    which = listed((_with_headline(model) for model in members), limits.names)
-    return len(members), joined(f" {status} (", which, ")")
+# One model --------------------------------------------------------------------------------------
+
+_FAILS: Mapping[Stage, str] = {
+    "import": "fails on import",
+    "build": "fails to build",
+    "inputs": "fails on its inputs",
+    "forward": "fails in forward",
+    "worker": "loses its process",
+}
+
+
+def _clause(model: ModelDelta, limits: Limits) -> Text:
+    """`a` breaks 2 budgets (…): the model's name and what became of it."""
+    broken = broken_budgets(model)
+    said = _breaks(broken, limits) if broken else _CLAUSES[status_of(model)](model)
+    return joined(name(model.name), " ", said)
+
+
+def _breaks(broken: Sequence[BudgetVerdict], limits: Limits) -> Text:
+    which = listed(map(_overrun, broken), limits.names)
+    return joined(f"breaks {counted(len(broken), 'budget')} (", which, ")")
+
+
+def _overrun(verdict: BudgetVerdict) -> Text:
+    """`FLOPs +5.3 %` for growth, `Peak memory 17.0 GiB, over 16 GiB` for a cap."""
+    metric = BY_NAME[verdict.budget.metric]
+    assert verdict.head is not None
+    if verdict.budget.kind == "growth" and verdict.base is not None:
+        change = quantities.change(verdict.base, verdict.head, metric.unit)
+        return ours(f"{metric.label} {change}")
+    past = "over" if metric.better == "lower" else "under"
+    value = quantities.quantity(verdict.head, metric.unit)
+    return joined(f"{metric.label} {value}, {past} ", name(verdict.budget.text))
+
+
+def _fails(model: ModelDelta) -> Text:
+    error = model.head and model.head.error
+    too = model.base is not None and model.base.status == "failed"
+    return ours((_FAILS[error.stage] if error else "fails") + (", as at base" if too else ""))
+
+
+def _not_compared(model: ModelDelta) -> Text:
+    error = model.base and model.base.error
+    why = f" ({_FAILS[error.stage]} at base)" if error else ""
+    return ours(f"cannot be compared{why}")
+
+
+def _moves(change: str, of_cost: str, of_time: str) -> Callable[[ModelDelta], Text]:
+    """`is cheaper and faster (FLOPs −41.3 %, Latency −53.4 %)`: the first metric of each kind."""
+
+    def said(model: ModelDelta) -> Text:
+        firsts = _firsts(model, change)
+        words = [of_time if BY_NAME[delta.metric].timed else of_cost for delta in firsts]
+        told = ", ".join(map(headline, firsts))
+        return ours(f"is {' and '.join(words)} ({told})")
+
+    return said
+
+
+def _firsts(model: ModelDelta, change: str) -> list[MetricDelta]:
+    """Of the metrics that changed so, the first exact and the first timed one."""
+    moved = [delta for delta in model.metrics if delta.change == change]
+    kinds = ([d for d in moved if BY_NAME[d.metric].timed is timed] for timed in (False, True))
+    return [kind[0] for kind in kinds if kind]
+
+
+def _mixed(model: ModelDelta) -> Text:
+    told = (f"{headline(_firsts(model, change)[0])} {change}" for change in ("better", "worse"))
+    return ours(f"is mixed ({', '.join(told)})")
+
+
+def headline(delta: MetricDelta) -> str:
+    """`FLOPs +5.3 %`."""
+    metric = BY_NAME[delta.metric]
+    assert delta.base is not None and delta.head is not None
+    return f"{metric.label} {quantities.change(delta.base, delta.head, metric.unit)}"
+
+
+def _words(said: str) -> Callable[[ModelDelta], Text]:
+    return lambda _: ours(said)
+
+
+_CLAUSES: Mapping[Status, Callable[[ModelDelta], Text]] = {
+    "failed": _fails,
+    "worse": _moves("worse", "costlier", "slower"),
+    "mixed": _mixed,
+    "partly measured": _words("is only partly measured"),
+    "not compared": _not_compared,
+    "removed": _words("is removed"),
+    "new": _words("is new"),
+    "changed": _words("is changed"),
+    "better": _moves("better", "cheaper", "faster"),
+    "unchanged": _words("is unchanged"),
+    "profiled": _words("is profiled"),
+}
+
+
+# Many models --------------------------------------------------------------------------------------
+
+
+def _counts(models: Sequence[ModelDelta], limits: Limits) -> list[Text]:
+    """`2 models break 3 budgets (…)`, `5 worse (…)`: the noun is said once, each model counted once."""
+    breaking = [model for model in models if broken_budgets(model)]
+    others = _by(status_of, [model for model in models if not broken_budgets(model)])
+    clauses = [_breaking(breaking, limits)] if breaking else []
+    for status, members in others.items():
+        number = _number(len(members), with_noun=not clauses)
+        which = listed(map(_with_headline, members), limits.names)
+        clauses.append(joined(number, f" {status} (", which, ")"))
+    return clauses
+
+
+def _breaking(models: Sequence[ModelDelta], limits: Limits) -> Text:
+    number = sum(len(broken_budgets(model)) for model in models)
+    which = listed(
+        (joined(name(m.name), " ", _overrun(broken_budgets(m)[0])) for m in models), limits.names
+    )
+    verb = "breaks" if len(models) == 1 else "break"
+    said = f"{counted(len(models), 'model')} {verb} {counted(number, 'budget')} ("
+    return joined(said, which, ")")
 
 
 def _with_headline(model: ModelDelta) -> Text:
     status = status_of(model)
     if status not in ("better", "worse"):
         return name(model.name)
-    first = next(delta for delta in model.metrics if delta.change == status)
-    return joined(name(model.name), f" {_headline(first)}")
-
-
-def _headline(delta: MetricDelta) -> str:
-    metric = BY_NAME[delta.metric]
-    assert delta.base is not None and delta.head is not None
-    return f"{metric.label} {quantities.change(delta.base, delta.head, metric.unit)}"
+    return joined(name(model.name), f" {headline(_firsts(model, status)[0])}")

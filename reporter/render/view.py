@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..records import Comparison
-from . import details, summary
+from . import details, layers, summary
+from .budgets import budgets
 from .parts import Limits, ReportView
 from .verdict import tone_of, verdict
 
@@ -32,12 +33,13 @@ def build_view(comparison: Comparison, limits: Limits | None = None) -> ReportVi
         notes=summary.notes(comparison, limits),
         table=table,
         folded=folded,
-        layers=details.layer_changes(comparison, limits),
+        layers=layers.layer_changes(comparison, limits),
         errors=details.errors(comparison, limits),
-        budgets=details.budgets(comparison),
+        budgets=budgets(comparison),
         warnings=details.warnings(comparison),
+        traffic=summary.traffic(comparison, limits),
         timings=details.timings(comparison),
-        top_layers=details.top_layers(comparison, limits),
+        top_layers=layers.top_layers(comparison, limits),
         machine=details.machine(comparison),
         reproduce=details.reproduce(comparison),
     )

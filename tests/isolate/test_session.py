@@ -1,20 +1,23 @@
 """How a session goes, over real processes of a worker without torch that does as its model says."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from reporter.errors import WorkerError
 from reporter.isolate import subprocess_worker
 from reporter.isolate.session import (
     TimingPlan,
     Tree,
     _turns,
+    machine_of,
     model_names,
     profile_trees,
     start_worker,
 )
-from reporter.records import Measure, ModelSpec
+from reporter.records import Inputs, InputSpec, Measure, ModelSpec
 
 WORKER = """
 import json, os, sys, time
@@ -43,6 +46,8 @@ def answer(do, given):
         os._exit(3)
     if state["target"] == do + ":hang":
         time.sleep(60)
+    if do == "machine" and "NO_MACHINE" in os.environ:
+        return {"failed": FAILED}
     if state["target"] in (do + ":fail", do + ":fail-in-" + os.path.basename(tree)):
         return {"failed": FAILED}
     return {"ok": OK[do](**given)}
@@ -80,6 +85,10 @@ for line in open(requests):
 """
 
 
+SCALING = Inputs(positional=(InputSpec(shape=("batch", 4)),))
+FIXED = Inputs(positional=(InputSpec(shape=(1, 4)),))
+
+
 @pytest.fixture(autouse=True)
 def worker_without_torch(tmp_path, monkeypatch):
     program = tmp_path / "worker.py"
@@ -102,7 +111,9 @@ def _tree(folder: Path, targets: list[str]) -> Tree:
     measure = Measure(latency_batch=2, throughput_batch=16)
     return Tree(
         folder=folder,
-        models=tuple(ModelSpec(name=each, target=each, measure=measure) for each in targets),
+        models=tuple(
+            ModelSpec(name=each, target=each, measure=measure, inputs=SCALING) for each in targets
+        ),
         declarations={each: {"target": each} for each in targets},
     )
 
@@ -225,6 +236,19 @@ def test_all_workers_are_gone_after_an_exception(trees, is_gone):
     assert all(is_gone(pid) for pid in pids)
 
 
+def test_the_machine_is_told_without_any_model(trees, is_gone):
+    head, _ = trees([])
+    assert machine_of(head.folder).torch == str(head.folder)
+    assert is_gone(int(notes(head, "start")[0][2]))
+
+
+def test_a_machine_that_cannot_be_told_is_an_error(trees, monkeypatch):
+    head, _ = trees([])
+    monkeypatch.setenv("NO_MACHINE", "1")
+    with pytest.raises(WorkerError, match=r"^no$"):
+        machine_of(head.folder)
+
+
 # Timing -----------------------------------------------------------------------------------------
 
 
@@ -236,6 +260,17 @@ def test_latency_and_throughput_are_timed_at_their_batches(trees):
     assert (timing.latency.batch, timing.throughput.batch) == (2, 16)
     assert [words[2] for words in notes(head, "prepare")] == ["2", "16"]
     assert len(notes(head, "release")) == 1
+
+
+def test_a_model_whose_inputs_have_no_batch_has_no_throughput(trees):
+    head, _ = trees(["a", "b"])
+    fixed = replace(head, models=(replace(head.models[0], inputs=FIXED), head.models[1]))
+    profiled, _ = profile_trees(fixed, timing=TimingPlan(seconds=0.01))
+    without, after = profiled.models
+    assert without.error is None
+    assert (without.timing.latency.batch, without.timing.throughput) == (2, None)
+    assert after.timing.throughput.batch == 16
+    assert [words[2] for words in notes(head, "prepare")] == ["2", "2", "16"]
 
 
 @pytest.mark.parametrize(
@@ -250,7 +285,9 @@ def test_how_long_a_model_is_timed(trees, forward_s, blocks, forwards):
     head, _ = trees([forward_s])
     profiled, _ = profile_trees(head, timing=TimingPlan(seconds=1.0, blocks=5, forwards=3))
     assert only(profiled).timing.latency.n == forwards
-    assert len([words for words in notes(head, "block") if words[2] == "2"]) == blocks
+    assert only(profiled).timing.throughput.n == forwards
+    for batch in ("2", "16"):
+        assert len([words for words in notes(head, "block") if words[2] == batch]) == blocks
 
 
 def test_blocks_of_no_length_do_not_go_on_for_ever(trees):

@@ -210,7 +210,8 @@ def test_it_sees_no_token_and_no_command_file(start, monkeypatch):
     assert "GITHUB_REPOSITORY" in seen
 
 
-def test_it_is_given_the_tree_to_stand_in_and_the_tree_stays_clean(start, tmp_path):
+def test_it_is_given_the_tree_to_stand_in_and_the_tree_stays_clean(start, tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     (tmp_path / "beside.py").write_text("", encoding="utf-8")
     worker = start("import beside; say(f'{os.getcwd()} {sys.argv[3]}\\n'.encode())")
     assert worker.receive(soon(), 1000).decode() == f"{tmp_path} {tmp_path}"

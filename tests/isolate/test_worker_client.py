@@ -81,6 +81,7 @@ class Scripted:
         self.asked: list[Any] = []
         self.limits: list[int] = []
         self.graces: list[float] = []
+        self.printed = ""
 
     def send(self, line: bytes, deadline: float) -> None:
         assert line.endswith(b"\n")
@@ -92,10 +93,10 @@ class Scripted:
         return self.lines.pop(0)
 
     def log_length(self) -> int:
-        return 0
+        return len(self.printed)
 
     def log(self, since: int = 0) -> str:
-        return "printed\n"
+        return self.printed[since:]
 
     def close(self, grace_s: float = 1.0) -> None:
         self.graces.append(grace_s)
@@ -274,3 +275,16 @@ def test_closing_ends_the_worker():
     transport = Scripted()
     WorkerClient(transport).close(0.5)
     assert transport.graces == [0.5]
+
+
+def test_what_was_printed_is_that_of_the_last_request_and_its_end():
+    transport = Scripted(json.dumps({"id": 1, "ok": asdict(MACHINE)}).encode(), b"nonsense")
+    client = WorkerClient(transport)
+    client.machine()
+    transport.printed = "of the model before\n"
+    with pytest.raises(WorkerError):
+        client.machine()
+    transport.printed += "of this one\n"
+    assert client.last_printed() == "of this one"
+    transport.printed += "y" * 5_000
+    assert client.last_printed() == "y" * 4_000

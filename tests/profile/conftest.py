@@ -17,6 +17,7 @@ from torch import nn
 
 from reporter.profile.count import Count, count
 from reporter.profile.ladder import operations_in_parts
+from reporter.profile.load import weightless_copy
 from reporter.profile.tensors import Arguments
 
 with warnings.catch_warnings():
@@ -41,7 +42,8 @@ class Calling(nn.Module):
 def count_on(
     device: str, model: nn.Module, *args: Any, mode: Any = "inference", **kwargs: Any
 ) -> Count:
-    model = copy.deepcopy(model).to(device).train(mode == "train")
+    copied = weightless_copy(model) if device == "meta" else copy.deepcopy(model)
+    model = copied.train(mode == "train")
     arguments = Arguments(args, kwargs).to(device)
     with torch.device(device), operations_in_parts():
         return count(model, arguments, mode)

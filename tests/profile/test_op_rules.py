@@ -349,8 +349,7 @@ def test_no_operation_has_two_rules_or_is_both_work_and_movement():
 
 
 def test_every_rule_and_movement_is_an_operation_torch_knows():
-    # A name with a slip in it would never be looked up. Names that only some builds and
-    # versions of torch have are let through by their namespace or prefix.
+    # A name with a slip in it would never be looked up.
     missing = [
         name
         for name in (*RULES, *MOVEMENT)

@@ -14,7 +14,7 @@ from reporter.publish.github_api import GitHub, Patience
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from fake_github import NOW_S, TOKEN, FakeGitHub, handler_of  # noqa: E402
+from fake_github import NOW_S, TOKEN, FakeGitHub, handler_of
 
 
 @pytest.fixture(autouse=True)

@@ -36,6 +36,16 @@ def refuse(status: int, message: str, **headers: str) -> Reply:
     return Reply(status, data, named)
 
 
+def account(login: str) -> dict[str, Any]:
+    """A user or app with all that GitHub says of one."""
+    kind = "Bot" if login.endswith("[bot]") else "User"
+    said = {"login": login, "id": 5, "node_id": "U_5", "type": kind, "site_admin": False}
+    here = f"https://api.github.example/users/{login}"
+    links = ("avatar", "events", "followers", "following", "gists", "html", "organizations")
+    links += ("received_events", "repos", "starred", "subscriptions")
+    return {**said, "gravatar_id": "", "url": here, **{f"{name}_url": here for name in links}}
+
+
 @dataclass
 class FakeGitHub:
     """The state of the pull request octo/zoo#7, and what was asked of it."""
@@ -67,14 +77,13 @@ class FakeGitHub:
     def add(self, body: str, login: str = "github-actions[bot]") -> dict[str, Any]:
         number = 100 + len(self.comments)
         here = f"{self.url}/repos/octo/zoo/issues"
-        user = {"login": login, "id": 5, "type": "Bot" if login.endswith("[bot]") else "User"}
         comment = {
             "id": number,
             "node_id": f"IC_{number}",
             "url": f"{here}/comments/{number}",
             "html_url": f"https://github.example/octo/zoo/pull/7#issuecomment-{number}",
             "issue_url": f"{here}/7",
-            "user": user,
+            "user": account(login),
             "body": body,
             "created_at": "2026-01-01T00:00:00Z",
             "updated_at": "2026-01-01T00:00:00Z",
@@ -97,7 +106,8 @@ class FakeGitHub:
         reply = waiting.popleft() if waiting else act()
         if waiting is not None and reply.carried_out:
             act()
-        self.exchanges.append((method, address, payload, reply.status, reply.data))
+        answered = json.loads(json.dumps(reply.data))
+        self.exchanges.append((method, address, payload, reply.status, answered))
         return reply
 
     def _route(
@@ -151,7 +161,7 @@ class FakeGitHub:
         return self._refused(payload) or Reply(201, self.add(payload["body"], self.viewer))
 
     def _update(self, number: int, payload: Any) -> Reply:
-        found = next((each for each in self.comments if each["id"] == number), None)
+        found = next((each for each in self.comments if each.get("id") == number), None)
         if found is None:
             return refuse(404, "Not Found")
         if found["user"] is None or found["user"]["login"] != self.viewer:

@@ -79,6 +79,13 @@ def test_a_deleted_account_s_comment_is_left_alone(github, api, target):
     assert publish("report", target, api).action == "created"
 
 
+@pytest.mark.parametrize("missing", ["id", "user", "body"])
+def test_a_comment_that_github_tells_only_half_of_is_passed_over(github, api, target, missing):
+    github.add(f"{MARKER}\nold").pop(missing)
+    whole = github.add(f"{MARKER}\nold")
+    assert publish("new", target, api).url == whole["html_url"]
+
+
 def test_our_own_comment_that_only_quotes_the_marker_is_left_alone(github, api, target):
     github.add(f"> quoted\n{MARKER}\n")
     github.add(f"{MARKER} and more on its line")
@@ -164,21 +171,21 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("route", ROUTES)
-@pytest.mark.parametrize(("fault", "kind", "status"), FAULTS)
+@pytest.mark.parametrize("case", FAULTS, ids=lambda case: case[1].__name__)
 def test_a_refusal_at_any_call_is_an_error_of_its_kind_and_not_repeated(
-    github, api, target, sleeps, route, fault, kind, status
+    github, connect, target, route, case
 ):
+    fault, kind, status = case
     if route != "create":
         github.add(f"{MARKER}\nold")
     github.fail(route, fault)
     with pytest.raises(kind) as caught:
-        publish("new", target, api)
+        publish("new", target, connect())
     assert caught.value.exit_code == ExitCode.PUBLISH_FAILED
     assert caught.value.status == status
     assert str(status) in caught.value.message
     assert caught.value.hint or status == 418
     assert github.routes().count(route) == 1
-    assert sleeps == []
 
 
 def test_a_pull_request_that_is_not_there_is_said_so(github, api):

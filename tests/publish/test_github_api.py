@@ -303,7 +303,7 @@ def test_an_address_that_is_none_is_refused_without_being_quoted(connect, url):
         Reply(201, {"id": 1}, cut=True),
         Reply(201, silent=True),
         Reply(201, "garbage"),
-        Reply(302, {}, {"Location": "http://nowhere.invalid/"}),
+        Reply(302, {}, {"Location": "http://127.0.0.1:1/"}),
         Reply(302, {}, {"Location": "gopher://x/"}),
     ],
 )
@@ -316,10 +316,7 @@ def test_no_fault_lets_the_token_out(github, connect, caplog, fault):
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
     # With the local variables of every frame, as some tracebacks show them.
     told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    assert "request" in "".join(told.format())
-    ours = [
-        frame for frame in told.stack if frame.filename.endswith(("github_api.py", "answers.py"))
-    ]
+    ours = [frame for frame in told.stack if "/reporter/publish/" in frame.filename]
     assert ours
     shown = "".join(str(frame.locals) for frame in ours) + str(caught.value) + repr(api)
     assert TOKEN not in shown + caplog.text + repr(caught.value.args) + repr(api.calls)

@@ -110,6 +110,14 @@ def test_numbers_that_differ_never_read_as_equal(base, head, unit):
     assert same or re.search("[1-9]", change)
 
 
+@given(st.integers(0, 2**52), st.integers(0, 2**52), st.sampled_from(UNITS))
+def test_a_whole_number_reads_the_same_as_a_float(base, head, unit):
+    # JSON read back may say 3.0 where 3 was written.
+    floats = (float(base), float(head), unit)
+    assert quantities.pair(base, head, unit) == quantities.pair(*floats)
+    assert quantities.change(base, head, unit) == quantities.change(*floats)
+
+
 @given(st.integers(10**6, 10**15), st.integers(-3, 3))
 def test_close_numbers_never_read_as_equal(base, step):
     texts = quantities.pair(base, base + step, "count")

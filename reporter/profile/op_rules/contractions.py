@@ -259,7 +259,7 @@ CONTRACTIONS: dict[str, Rule] = {
     "_convolution": _convolution,
     "convolution_backward": _convolution_backward,
     **dict.fromkeys(_ATTENTION_KERNELS, _attention),
-    **{f"{name}_backward": _attention_backward for name in _ATTENTION_KERNELS[1:]},
+    **{f"{name}_backward": _attention_backward for name in _ATTENTION_KERNELS[2:]},
     "lstm": _recurrent(_LSTM),
     "gru": _recurrent(_GRU),
     "rnn_tanh": _recurrent(_RNN),

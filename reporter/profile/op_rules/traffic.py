@@ -24,7 +24,7 @@ MOVEMENT: frozenset[str] = frozenset(
         "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
         "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d",
         "complex", "conj_physical", "resolve_conj", "resolve_neg", "diag_embed", "block_diag",
-        "meshgrid", "cartesian_prod", "split_copy", "chunk_copy", "narrow_copy", "slice_scatter",
+        "meshgrid", "cartesian_prod", "split_copy", "narrow_copy", "slice_scatter",
         "select_scatter", "diagonal_scatter", "as_strided_scatter", "slice_backward",
         "select_backward", "unfold_backward", "resize", "set", "detach_copy",
         # Chosen by an index or a mask.
@@ -33,13 +33,20 @@ MOVEMENT: frozenset[str] = frozenset(
         "take", "take_along_dim", "put", "masked_select", "masked_scatter", "nonzero",
         "_pack_padded_sequence", "_pad_packed_sequence",
         # Order: comparisons of keys, whose number depends on the values.
-        "sort", "argsort", "topk", "kthvalue", "mode", "msort", "unique", "_unique", "_unique2",
+        "sort", "argsort", "topk", "kthvalue", "mode", "msort", "_unique", "_unique2",
         "unique_dim", "unique_consecutive", "searchsorted", "bucketize", "bincount", "histc",
         # Questions whose answer is no tensor.
         "_local_scalar_dense", "is_nonzero", "item", "equal", "allclose", "is_same_size",
     )
 )  # fmt: skip
 """Operations that move values and compute none."""
+
+UNWRITTEN: frozenset[str] = frozenset(
+    f"aten::{name}"
+    for name in ("empty", "empty_like", "empty_strided", "empty_permuted", "new_empty",
+                 "new_empty_strided", "resize_")
+)  # fmt: skip
+"""Allocations: room that whatever comes next will write."""
 
 READ_AS_MUCH_AS_RETURNED: Mapping[str, str] = {
     "aten::embedding": "weight",
