@@ -83,7 +83,8 @@ def exit_code(comparison: Comparison, fail_on: FailOn) -> ExitCode:
             worse by more than noise; `never`: neither is.
 
     Returns:
-        `REGRESSED`, `MODEL_FAILED` (whatever `fail_on` says) or `FINE`.
+        `REGRESSED`, `MODEL_FAILED` (whatever `fail_on` says, also where only the timing of a model
+        failed) or `FINE`.
     """
     codes: set[ExitCode] = set()
     models = comparison.models
@@ -91,6 +92,6 @@ def exit_code(comparison: Comparison, fail_on: FailOn) -> ExitCode:
         codes.add(ExitCode.REGRESSED)
     if fail_on == "regression" and any(d.change == "worse" for m in models for d in m.metrics):
         codes.add(ExitCode.REGRESSED)
-    if any(model.state == "failed" for model in models):
+    if any(model.head is not None and model.head.error is not None for model in models):
         codes.add(ExitCode.MODEL_FAILED)
     return most_telling(codes)

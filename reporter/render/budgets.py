@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from ..metrics import BY_NAME, METRICS
 from ..records import BudgetVerdict, Comparison, ModelDelta
@@ -12,12 +13,12 @@ from .parts import Cell, Part, Section, Table, Tone, cell, counted, table
 from .untrusted import Text, joined, listed, name, ours, prose
 from .verdict import by_severity
 
-_ORDER = ("broken", "unknown", "kept")
+_ORDER: tuple[Literal["broken", "unknown", "kept"], ...] = ("broken", "unknown", "kept")
 _MOST_KINDS = 12
 
 
 def budgets(comparison: Comparison) -> Section | None:
-    """Every budget and how it was kept: the broken and the unknown in a table, the kept in a line."""
+    """How the budgets were kept: the broken and the unknown in a table, the others in lines."""
     models = by_severity(comparison.models)
     verdicts = [verdict for model in models for verdict in model.budgets]
     if not verdicts:

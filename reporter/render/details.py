@@ -160,10 +160,12 @@ def _of(side: Side, read: Callable[[Machine], str]) -> Cell:
 
 
 def reproduce(comparison: Comparison) -> Section | None:
-    """The commands that make this report again; only from SHAs that really are SHAs."""
+    """The commands that compare the same again; only from SHAs that really are SHAs."""
     head, base = comparison.head.revision, comparison.base
+    if base is None:
+        return None
     lines = [f"git checkout {head.sha}"] if head.sha and _SHA.fullmatch(head.sha) else []
-    based = base.revision.sha if base else None
+    based = base.revision.sha
     option = f" --base {based}" if based and _SHA.fullmatch(based) else ""
     lines.append(f"modelperf-report{option}")
     remark = ours("Uncommitted changes were included; they are not in that commit.")

@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Generic, TypeVar
 
+Item = TypeVar("Item")
 _Component = str | frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Group[Item]:
+class Group(Generic[Item]):
     """Layers that show the same, under one path: exactly those its numbers multiply out to."""
 
     path: str
     members: tuple[Item, ...]
 
 
-def grouped[Item](
+@dataclass(frozen=True, slots=True)
+class _Row(Generic[Item]):
+    components: tuple[_Component, ...]
+    shown: Hashable
+    members: tuple[Item, ...]
+
+
+def grouped(
     items: Iterable[Item], path_of: Callable[[Item], str], shown_of: Callable[[Item], Hashable]
 ) -> list[Group[Item]]:
     """Merge items whose paths differ in numbers only and which show the same.
@@ -30,31 +39,35 @@ def grouped[Item](
     Returns:
         The groups, each where its first member stood.
     """
-    found = [(_components(path_of(item)), shown_of(item), (item,)) for item in items]
-    longest = max((len(components) for components, *_ in found), default=0)
-    for position in range(longest):
-        found = _merged_at(position, found)
-    return [Group(_written(components), members) for components, _, members in found]
+    rows = [_Row(_components(path_of(item)), shown_of(item), (item,)) for item in items]
+    for position in range(max((len(row.components) for row in rows), default=0)):
+        rows = _merged_at(position, rows)
+    return [Group(_written(row.components), row.members) for row in rows]
 
 
-def _merged_at[Item](
-    position: int, rows: Sequence[tuple[tuple[_Component, ...], Hashable, tuple[Item, ...]]]
-) -> list[tuple[tuple[_Component, ...], Hashable, tuple[Item, ...]]]:
-    """Rows that differ in the numbers at this position only become one, the union of them."""
-    merged: dict[Hashable, tuple[tuple[_Component, ...], Hashable, tuple[Item, ...]]] = {}
-    for components, shown, members in rows:
-        numbers = components[position] if position < len(components) else ""
-        if isinstance(numbers, str):
-            merged[components, shown, len(merged)] = (components, shown, members)
-            continue
-        before, after = components[:position], components[position + 1 :]
-        key = (before, after, shown)
-        seen = merged.get(key)
-        known = seen[0][position] if seen else frozenset()
-        assert isinstance(known, frozenset)
-        union = (*before, known | numbers, *after)
-        merged[key] = (union, shown, (*(seen[2] if seen else ()), *members))
-    return list(merged.values())
+def _merged_at(position: int, rows: Sequence[_Row[Item]]) -> list[_Row[Item]]:
+    alike: dict[Hashable, list[_Row[Item]]] = {}
+    for row in rows:
+        alike.setdefault(_all_but(position, row), []).append(row)
+    return [_union(position, same) for same in alike.values()]
+
+
+def _all_but(position: int, row: _Row[Item]) -> Hashable:
+    """What rows have in common that differ in their numbers at this position only."""
+    components = row.components
+    if position >= len(components) or isinstance(components[position], str):
+        return components, row.shown
+    return components[:position], components[position + 1 :], row.shown
+
+
+def _union(position: int, rows: Sequence[_Row[Item]]) -> _Row[Item]:
+    first = rows[0]
+    if len(rows) == 1:
+        return first
+    found = (row.components[position] for row in rows)
+    numbers = frozenset(n for some in found if not isinstance(some, str) for n in some)
+    components = (*first.components[:position], numbers, *first.components[position + 1 :])
+    return _Row(components, first.shown, tuple(item for row in rows for item in row.members))
 
 
 def _components(path: str) -> tuple[_Component, ...]:

@@ -1,4 +1,4 @@
-"""The sections on layers: which of them changed, and where the FLOPs go; repeated ones told once."""
+"""The sections on layers: which changed, and where the FLOPs go; repeated blocks told once."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _layer_part(model: ModelDelta, limits: Limits) -> Part:
     titles = ["Layer", "Class", *(BY_NAME[column].label for column in columns)]
     rows = [_layer_row(group, columns, status) for group in shown]
     hidden = sum(len(group.members) for group in groups[limits.layers :])
-    each = ", figures of each layer" if any(len(group.members) > 1 for group in shown) else ""
+    each = "; the figures are of each" if any(len(group.members) > 1 for group in shown) else ""
     said = f" ({status}): {counted(len(model.layers), 'layer')}{each}"
     return Part(
         caption=joined(name(model.name), said),

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
-from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text as RichText
 
-from ..metrics import BY_NAME, METRICS
-from ..records import Layer, ModelError, ModelResult, Snapshot
-from . import quantities
-from .details import shapes
-from .parts import Cell, Part, ReportView, Section, Table, Tone, more
+from ..records import ModelError, ModelResult, Snapshot
+from .parts import Cell, Column, Part, ReportView, Section, Table, Tone, counted
 from .summary import why_failed
-from .untrusted import Text, block, clean_line, joined, listed, name, ours
+from .tree import GAP, Branch, branches, depth_of, layer_table, totals
+from .untrusted import Text, block, clean_line, joined, name, ours
 
-_ENDLESS = 10_000
-_TREE_METRICS = ("params", "macs", "madds", "read_bytes", "write_bytes")
+_LEAST_NAME = 24
+_LEAST_WORDS = 12
+"""Columns that a name and other words keep where they have to break."""
+
 _STYLES: Mapping[Tone, str] = {"better": "green", "worse": "red", "neutral": ""}
 
 
@@ -65,29 +65,66 @@ def _print_part(part: Part, console: Console) -> None:
 
 
 def _print_table(table: Table, console: Console) -> None:
-    """As a table where it fits without breaking a cell, else each row as a list of its cells."""
-    wide = _rich_table(table)
-    if (
-        Measurement.get(console, console.options.update(width=_ENDLESS), wide).maximum
-        <= console.width
-    ):
-        console.print(wide)
-        return
+    """Whole cells where they fit, else each value over its change, else a list of cells a row."""
+    for is_narrow in (False, True):
+        if _width(table, is_narrow=is_narrow) <= console.width:
+            console.print()
+            console.print(_rich_table(table, is_narrow=is_narrow))
+            return
     for row in table.rows:
         _print_row(table, row, console)
 
 
-def _rich_table(table: Table) -> RichTable:
-    made = RichTable(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in table.columns:
-        made.add_column(RichText(column.title), justify="right" if column.numeric else "left")
+def _width(table: Table, *, is_narrow: bool) -> int:
+    """What a table needs: no figure is ever broken, and words only where it is narrow."""
+    widths = (
+        _column_width(at, column, table, is_narrow=is_narrow)
+        for at, column in enumerate(table.columns)
+    )
+    return sum(widths) + GAP * (len(table.columns) - 1)
+
+
+def _column_width(at: int, column: Column, table: Table, *, is_narrow: bool) -> int:
+    texts = [column.title]
     for row in table.rows:
-        made.add_row(*map(_styled, row))
+        texts += _styled(column, row[at], is_narrow=is_narrow).plain.split("\n")
+    widest = max(map(cell_len, texts))
+    least = _LEAST_NAME if at == 0 else _LEAST_WORDS
+    return min(widest, least) if is_narrow and not column.numeric else widest
+
+
+def _rich_table(table: Table, *, is_narrow: bool) -> RichTable:
+    made = RichTable(
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, GAP - 1, 0, 0),
+        header_style="bold",
+    )
+    for at, column in enumerate(table.columns):
+        made.add_column(
+            RichText(column.title),
+            justify="right" if column.numeric else "left",
+            no_wrap=column.numeric,
+            overflow="fold",
+            min_width=_column_width(at, column, table, is_narrow=is_narrow),
+        )
+    for row in table.rows:
+        cells = zip(table.columns, row, strict=True)
+        made.add_row(*(_styled(column, cell, is_narrow=is_narrow) for column, cell in cells))
     return made
 
 
-def _styled(cell: Cell) -> RichText:
-    return RichText(cell.text.plain, style=_STYLES[cell.tone])
+def _styled(column: Column, cell: Cell, *, is_narrow: bool = False) -> RichText:
+    """A cell in its tone; where it has a value and a change, the change alone."""
+    lines = [line.plain for line in cell.lines]
+    text = RichText("\n".join(lines) if lines and is_narrow else cell.text.plain)
+    style, start = _STYLES[cell.tone], 0
+    if lines and column.numeric:
+        style, start = style or "dim", len(lines[0])
+    if style:
+        text.stylize(style, start)
+    return text
 
 
 def _print_row(table: Table, row: Sequence[Cell], console: Console) -> None:
@@ -102,7 +139,7 @@ def _print_row(table: Table, row: Sequence[Cell], console: Console) -> None:
         if column.numeric and not any(map(str.isdigit, cell.text.plain)):
             wordy.setdefault(cell.text.plain, []).append(column.title)
         else:
-            grid.add_row(RichText(column.title), _styled(cell))
+            grid.add_row(RichText(column.title), _styled(column, cell))
     for said, titles in wordy.items():
         grid.add_row(RichText(said), RichText(", ".join(titles)))
     console.print(_indented(grid, 4))
@@ -134,12 +171,35 @@ def _print_model(result: ModelResult, console: Console, depth: int | None) -> No
         _print_error(result.error, console, timed=result.cost is None)
     if result.cost is None:
         return
-    shown = [layer for layer in result.layers if depth is None or _depth(layer) <= depth]
-    console.print(_layer_tree(shown))
-    hidden = more(len(result.layers) - len(shown), "layer")
-    for line in (hidden, *_remarks(result)):
+    shown = [b for b in branches(result.layers) if depth is None or b.depth <= depth]
+    made, too_narrow = layer_table(shown, result.cost.macs, console.width)
+    console.print()
+    console.print(made)
+    console.print()
+    for line in (*_of_the_tree(result, shown, depth), too_narrow):
         if line is not None:
             _line(line, console, style="dim")
+    _print_totals(result, console)
+
+
+def _of_the_tree(
+    result: ModelResult, shown: Sequence[Branch], depth: int | None
+) -> Iterator[Text | None]:
+    """What a reader of the tree has to know: what `×3` means, and what lies deeper."""
+    if any(branch.count > 1 for branch in shown):
+        yield ours("×: so many alike, with all that is in them; the figures are of each.")
+    deeper = sum(depth is not None and depth_of(layer) > depth for layer in result.layers)
+    if deeper:
+        yield ours(f"{counted(deeper, 'more layer')} further down: --depth all shows them.")
+
+
+def _print_totals(result: ModelResult, console: Console) -> None:
+    grid = RichTable.grid(padding=(0, GAP))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, line, tone in totals(result):
+        grid.add_row(label, RichText(line.plain, style=_STYLES[tone]))
+    console.print(grid)
 
 
 def _print_error(error: ModelError, console: Console, *, timed: bool) -> None:
@@ -147,43 +207,3 @@ def _print_error(error: ModelError, console: Console, *, timed: bool) -> None:
     _line(joined(*why), console, style="red", indent=2)
     if error.traceback.strip():
         _print_part(Part(blocks=(block(error.traceback),)), console)
-
-
-def _depth(layer: Layer) -> int:
-    return layer.path.count(".") + 1 if layer.path else 0
-
-
-def _layer_tree(layers: Sequence[Layer]) -> RichTable:
-    tree = RichTable(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    tree.add_column("Layer", no_wrap=True, overflow="ellipsis", ratio=1)
-    tree.add_column("Output", max_width=15)
-    for metric in _TREE_METRICS:
-        tree.add_column(BY_NAME[metric].label, justify="right", no_wrap=True)
-    for layer in layers:
-        figures = ((getattr(layer, m), BY_NAME[m].unit) for m in _TREE_METRICS)
-        values = (ours(quantities.quantity(*figure)).plain for figure in figures)
-        tree.add_row(_branch(layer), shapes(layer), *values)
-    return tree
-
-
-def _branch(layer: Layer) -> RichText:
-    own_name = layer.path.rpartition(".")[2] or "(model)"
-    branch = RichText("  " * _depth(layer) + clean_line(own_name))
-    return branch.append(f" {clean_line(layer.type)}", style="dim")
-
-
-def _remarks(result: ModelResult) -> Iterator[Text]:
-    """What the tree does not show: activations, timings, and what could not be counted."""
-    assert result.cost is not None
-    deltas = ((metric, metric.value_of(result)) for metric in METRICS)
-    yield ours(
-        f"At batch {result.batch}: "
-        + " · ".join(
-            f"{metric.label} {quantities.quantity(value, metric.unit)}"
-            for metric, value in deltas
-            if value is not None and metric.name not in _TREE_METRICS
-        )
-    )
-    if result.cost.uncounted:
-        calls = (joined(name(op), f" × {count:,}") for op, count in result.cost.uncounted.items())
-        yield joined("Not counted, no formula: ", listed(calls, 8))

@@ -102,7 +102,7 @@ def _is_plain(model: ModelDelta) -> bool:
 
 def _plain_clauses(models: Sequence[ModelDelta], *, with_noun: bool) -> list[Text]:
     """`4 models unchanged (timings within noise)`."""
-    groups = _by(status_of, models)
+    groups = _by_status(models)
     return [
         joined(_number(len(members), with_noun), f" {status}", _timings(members))
         for status, members in groups.items()
@@ -123,12 +123,10 @@ def _ending(comparison: Comparison) -> str:
     return "." if comparison.base else "; there is no base to compare with."
 
 
-def _by[Key: str](
-    key: Callable[[ModelDelta], Key], models: Sequence[ModelDelta]
-) -> dict[Key, list[ModelDelta]]:
-    groups: dict[Key, list[ModelDelta]] = {}
+def _by_status(models: Sequence[ModelDelta]) -> dict[Status, list[ModelDelta]]:
+    groups: dict[Status, list[ModelDelta]] = {}
     for model in models:
-        groups.setdefault(key(model), []).append(model)
+        groups.setdefault(status_of(model), []).append(model)
     return groups
 
 
@@ -233,9 +231,9 @@ _CLAUSES: Mapping[Status, Callable[[ModelDelta], Text]] = {
 
 
 def _counts(models: Sequence[ModelDelta], limits: Limits) -> list[Text]:
-    """`2 models break 3 budgets (…)`, `5 worse (…)`: the noun is said once, each model counted once."""
+    """`2 models break 3 budgets (…)`, `5 worse (…)`: each model once, the noun too."""
     breaking = [model for model in models if broken_budgets(model)]
-    others = _by(status_of, [model for model in models if not broken_budgets(model)])
+    others = _by_status([model for model in models if not broken_budgets(model)])
     clauses = [_breaking(breaking, limits)] if breaking else []
     for status, members in others.items():
         number = _number(len(members), with_noun=not clauses)

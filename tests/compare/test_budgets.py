@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from reporter.compare.budgets import exit_code, judge_budget
+from reporter.compare.delta import compare
 from reporter.errors import ExitCode
-from reporter.records import Budget, MetricDelta
+from reporter.records import Budget, MetricDelta, ModelError
 
 
 def growth(metric, limit):
@@ -111,3 +112,9 @@ def test_noise_is_never_a_regression(make_result, make_timing, make_comparison):
     base = make_result(timing=make_timing(20.0, spread=0.1))
     head = make_result(timing=make_timing(21.0, spread=0.1))
     assert exit_code(make_comparison((base,), (head,)), "regression") == ExitCode.FINE
+
+
+def test_a_model_that_could_be_counted_but_not_timed_is_a_failure_too(make_result, make_snapshot):
+    untimed = make_result("net", error=ModelError(stage="forward", message="out of memory"))
+    comparison = compare(None, make_snapshot(untimed), {})
+    assert exit_code(comparison, "never") == ExitCode.MODEL_FAILED
