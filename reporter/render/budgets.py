@@ -52,7 +52,7 @@ def _kept(verdicts: Sequence[BudgetVerdict]) -> Iterator[Text]:
     order = [metric.name for metric in METRICS]
     kinds = Counter((order.index(budget.metric), budget.text) for budget in kept)
     each = (
-        joined(f"{METRICS[at].label} ", name(text), f" × {count:,}")
+        joined(f"{METRICS[at].label} ", name(text), f" × {count:,}" if count > 1 else "")
         for (at, text), count in sorted(kinds.items())
     )
     yield joined(f"{len(kept):,} kept: ", listed(each, _MOST_KINDS), ".")

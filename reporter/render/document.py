@@ -48,7 +48,7 @@ def render_markdown(view: ReportView, template: str | None = None) -> str:
         raise TemplateError(f"{_where(error)}: {error}", hint=_HINT) from error
 
 
-_HINT = "Start from our own templates/report.md.j2; docs/ lists what `view` holds."
+_HINT = "Start from our own templates/report.md.j2; docs/templates.md lists what `view` holds."
 
 
 def _where(error: Exception) -> str:

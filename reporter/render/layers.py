@@ -169,5 +169,5 @@ def _rest(modules: int, rest: int, total: int) -> Text | None:
     if not modules:
         return None
     value, share = quantities.quantity(rest, "count"), quantities.share_of(rest, total)
-    told = f"{value} FLOPs ({share})" if rest else "no FLOPs of their own"
+    told = f"{value} FLOPs ({share})" if rest else "no own FLOPs"
     return ours(f"{counted(modules, 'more module')}: {told}.")

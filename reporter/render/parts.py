@@ -32,7 +32,7 @@ class Limits:
 class Cell:
     """One cell; `tone` is a second telling of what its words say, for colour where there is one.
 
-    `lines` is the same text broken for a narrow column: a value over its change.
+    `lines` is what a narrow column shows instead: a value over its change, or fewer words.
     """
 
     text: Text

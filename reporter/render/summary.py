@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..metrics import BY_NAME, Metric
-from ..records import Change, Comparison, MetricDelta, ModelDelta, ModelError, Revision, Side, Stage
+from ..records import (
+    Change,
+    Comparison,
+    MetricDelta,
+    ModelDelta,
+    ModelError,
+    ModelState,
+    Revision,
+    Side,
+    Stage,
+)
 from . import quantities
 from .parts import Cell, Limits, Part, Section, Table, Tone, cell, counted, more, table, value_cell
 from .untrusted import Text, joined, listed, name, ours, prose
-from .verdict import Status, broken_budgets, by_severity, is_quiet, status_of
+from .verdict import Status, broken_budgets, by_severity, headline, is_quiet, status_of
 
 _AT_STAGE: Mapping[Stage, str] = {
     "import": "failed on import",
@@ -74,7 +84,7 @@ def main_table(comparison: Comparison, limits: Limits) -> tuple[Table, Text | No
     folded = _folded(quiet, limits) if quiet and candidates is not quiet else None
     below = [line for line in (_cut(candidates, limits), folded) if line is not None]
     spaced = [part for line in below for part in (" ", line)][1:]
-    shown = _table(candidates[: limits.rows], _existing(_MAIN, comparison))
+    shown = _with_status(candidates[: limits.rows], _existing(_MAIN, comparison))
     return shown, joined(*spaced) if spaced else None
 
 
@@ -85,8 +95,9 @@ def traffic(comparison: Comparison, limits: Limits) -> Section | None:
     metrics = _existing(_TRAFFIC, comparison)
     if not candidates or not metrics:
         return None
-    shown = _table(candidates[: limits.rows], metrics)
-    part = Part(tables=(shown,), remark=_cut(candidates, limits))
+    shown = candidates[: limits.rows]
+    values = [[_value_cell(m, metric, beside_status=False) for metric in metrics] for m in shown]
+    part = Part(tables=(_table(shown, metrics, values),), remark=_cut(candidates, limits))
     return Section(title="MAdd and memory traffic", parts=(part,))
 
 
@@ -99,15 +110,24 @@ def _existing(names: Sequence[str], comparison: Comparison) -> list[Metric]:
     return [BY_NAME[metric] for metric in names if metric in seen]
 
 
-def _table(models: Sequence[ModelDelta], metrics: Sequence[Metric]) -> Table:
-    titles = ["Model", "Status", *(metric.label for metric in metrics)]
-    rows = [_row(model, metrics) for model in models]
-    words = {row[1].text.plain for row in rows}
+def _with_status(models: Sequence[ModelDelta], metrics: Sequence[Metric]) -> Table:
+    names = [metric.name for metric in metrics]
+    statuses = [_status_cell(model, names) for model in models]
+    values = [[_value_cell(model, metric) for metric in metrics] for model in models]
+    words = {status.text.plain for status in statuses}
     if len(words) == 1 and words <= _IDLE:
-        return table(
-            ["Model", *titles[2:]], [[row[0], *row[2:]] for row in rows], numbers=slice(1, None)
-        )
+        return _table(models, metrics, values)
+    rows = [[cell(name(m.name)), s, *v] for m, s, v in zip(models, statuses, values, strict=True)]
+    titles = ["Model", "Status", *(metric.label for metric in metrics)]
     return table(titles, rows, numbers=slice(2, None))
+
+
+def _table(
+    models: Sequence[ModelDelta], metrics: Sequence[Metric], values: Sequence[Sequence[Cell]]
+) -> Table:
+    rows = [[cell(name(model.name)), *row] for model, row in zip(models, values, strict=True)]
+    titles = ["Model", *(metric.label for metric in metrics)]
+    return table(titles, rows, numbers=slice(1, None))
 
 
 def _folded(quiet: Sequence[ModelDelta], limits: Limits) -> Text:
@@ -115,28 +135,39 @@ def _folded(quiet: Sequence[ModelDelta], limits: Limits) -> Text:
     return joined(f"{counted(len(quiet), 'model')} unchanged: ", which, ".")
 
 
-def _row(model: ModelDelta, metrics: Sequence[Metric]) -> list[Cell]:
-    deltas = {delta.metric: delta for delta in model.metrics}
-    values = (_value_cell(model, deltas.get(metric.name)) for metric in metrics)
-    return [cell(name(model.name)), _status_cell(model), *values]
-
-
-def _status_cell(model: ModelDelta) -> Cell:
+def _status_cell(model: ModelDelta, shown: Sequence[str]) -> Cell:
     status = status_of(model)
     failed = {"failed": model.head, "not compared": model.base}.get(status)
     if failed is not None and failed.error is not None:
         return _failure_cell(model, failed.error)
+    tone = TONES.get(status, "neutral")
+    said = [ours(status), *_unseen(model, shown)]
     if broken_budgets(model):
-        lines = (ours(f"{status},"), ours("over budget"))
-        return Cell(joined(lines[0], " ", lines[1]), "worse", lines)
-    return cell(status, tone=TONES.get(status, "neutral"))
+        said, tone = [*said, ours("over budget")], "worse"
+    lines = [joined(line, ",") for line in said[:-1]] + said[-1:]
+    spaced = [part for line in lines for part in (" ", line)][1:]
+    return Cell(joined(*spaced), tone, tuple(lines))
+
+
+def _unseen(model: ModelDelta, shown: Sequence[str]) -> list[Text]:
+    """The first change of each direction that no cell of the row shows: `MemRead +4 B`."""
+    seen = {delta.change for delta in model.metrics if delta.metric in shown}
+    first = {d.change: d for d in reversed(model.metrics) if d.change in ("better", "worse")}
+    word = " {}" if status_of(model) == "mixed" else ""
+    return [
+        ours(headline(delta) + word.format(change))
+        for change, delta in first.items()
+        if change not in seen and model.state == "compared"
+    ]
 
 
 def _failure_cell(model: ModelDelta, error: ModelError) -> Cell:
     at_head = status_of(model) == "failed"
     too = at_head and model.base is not None and model.base.status == "failed"
     side = "" if at_head else "at base "
-    return cell(side, *why_failed(error), " (at base too)" if too else "", tone="worse")
+    also = "(at base too)" if too else ""
+    short = tuple(ours(line) for line in (f"{side}{_AT_STAGE[error.stage]}", also) if line)
+    return Cell(joined(side, *why_failed(error), f" {also}" if too else ""), "worse", short)
 
 
 def why_failed(error: ModelError) -> tuple[Text | str, ...]:
@@ -144,18 +175,26 @@ def why_failed(error: ModelError) -> tuple[Text | str, ...]:
     return f"{_AT_STAGE[error.stage]}: ", name(error.message)
 
 
-def _value_cell(model: ModelDelta, delta: MetricDelta | None) -> Cell:
+def _value_cell(model: ModelDelta, metric: Metric, *, beside_status: bool = True) -> Cell:
+    delta = next((d for d in model.metrics if d.metric == metric.name), None)
     if delta is None:
         return cell("failed" if model.state == "failed" else "not measured")
-    unit = BY_NAME[delta.metric].unit
     if delta.head is None:
-        was = f"was {quantities.quantity(delta.base or 0, unit)}"
+        was = f"was {quantities.quantity(delta.base or 0, metric.unit)}"
         return cell("not measured, " if model.state == "compared" else "", was)
-    value = quantities.quantity(delta.head, unit)
-    if delta.base is None:
-        lacking = model.state == "compared"
-        return value_cell(value, "no figure at base") if lacking else cell(value)
-    return changed_cell(value, delta, status_of(model))
+    value = quantities.quantity(delta.head, metric.unit)
+    if delta.base is not None:
+        return changed_cell(value, delta, status_of(model) if beside_status else None)
+    lacking = _LACKING.get(model.state)
+    said = lacking is None or (beside_status and model.state != "compared")
+    return cell(value) if said else value_cell(value, lacking or "")
+
+
+_LACKING: Mapping[ModelState, str] = {
+    "compared": "no figure at base",
+    "base failed": "no figure at base",
+    "new": "new",
+}
 
 
 _WORDS: Mapping[Change, str] = {
@@ -166,7 +205,7 @@ _WORDS: Mapping[Change, str] = {
 }
 
 
-def changed_cell(value: str, delta: MetricDelta, direction: Status) -> Cell:
+def changed_cell(value: str, delta: MetricDelta, direction: Status | None) -> Cell:
     """A value and its change: `504 M (+8.3 %)`.
 
     Better and worse are words only where they are not the direction that is already said of the

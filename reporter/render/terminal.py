@@ -17,7 +17,7 @@ from .summary import why_failed
 from .tree import GAP, Branch, branches, depth_of, layer_table, totals
 from .untrusted import Text, block, clean_line, joined, name, ours
 
-_LEAST_NAME = 24
+_LEAST_NAME = 16
 _LEAST_WORDS = 12
 """Columns that a name and other words keep where they have to break."""
 
@@ -70,9 +70,11 @@ def _print_table(table: Table, console: Console) -> None:
         if _width(table, is_narrow=is_narrow) <= console.width:
             console.print()
             console.print(_rich_table(table, is_narrow=is_narrow))
+            console.print()
             return
     for row in table.rows:
         _print_row(table, row, console)
+    console.print()
 
 
 def _width(table: Table, *, is_narrow: bool) -> int:
@@ -85,7 +87,7 @@ def _width(table: Table, *, is_narrow: bool) -> int:
 
 
 def _column_width(at: int, column: Column, table: Table, *, is_narrow: bool) -> int:
-    texts = [column.title]
+    texts = _title(column, is_narrow=is_narrow).split("\n")
     for row in table.rows:
         texts += _styled(column, row[at], is_narrow=is_narrow).plain.split("\n")
     widest = max(map(cell_len, texts))
@@ -103,7 +105,7 @@ def _rich_table(table: Table, *, is_narrow: bool) -> RichTable:
     )
     for at, column in enumerate(table.columns):
         made.add_column(
-            RichText(column.title),
+            RichText(_title(column, is_narrow=is_narrow)),
             justify="right" if column.numeric else "left",
             no_wrap=column.numeric,
             overflow="fold",
@@ -115,16 +117,30 @@ def _rich_table(table: Table, *, is_narrow: bool) -> RichTable:
     return made
 
 
+def _title(column: Column, *, is_narrow: bool) -> str:
+    return column.title.replace(" ", "\n") if is_narrow else column.title
+
+
 def _styled(column: Column, cell: Cell, *, is_narrow: bool = False) -> RichText:
     """A cell in its tone; where it has a value and a change, the change alone."""
-    lines = [line.plain for line in cell.lines]
-    text = RichText("\n".join(lines) if lines and is_narrow else cell.text.plain)
+    text = RichText("\n".join(_lines(column, cell)) if is_narrow else cell.text.plain)
     style, start = _STYLES[cell.tone], 0
-    if lines and column.numeric:
-        style, start = style or "dim", len(lines[0])
+    if cell.lines and column.numeric:
+        style, start = style or "dim", len(cell.lines[0].plain)
     if style:
         text.stylize(style, start)
     return text
+
+
+def _lines(column: Column, cell: Cell) -> list[str]:
+    """A value over its change; a word a line where there is no figure to keep whole."""
+    if cell.lines:
+        return [line.plain for line in cell.lines]
+    return cell.text.plain.split() if _is_wordy(column, cell) else [cell.text.plain]
+
+
+def _is_wordy(column: Column, cell: Cell) -> bool:
+    return column.numeric and not any(map(str.isdigit, cell.text.plain))
 
 
 def _print_row(table: Table, row: Sequence[Cell], console: Console) -> None:
@@ -136,7 +152,7 @@ def _print_row(table: Table, row: Sequence[Cell], console: Console) -> None:
     grid.add_column(overflow="fold")
     wordy: dict[str, list[str]] = {}
     for column, cell in zip(table.columns[1:], row[1:], strict=True):
-        if column.numeric and not any(map(str.isdigit, cell.text.plain)):
+        if _is_wordy(column, cell):
             wordy.setdefault(cell.text.plain, []).append(column.title)
         else:
             grid.add_row(RichText(column.title), _styled(column, cell))
@@ -187,7 +203,7 @@ def _of_the_tree(
 ) -> Iterator[Text | None]:
     """What a reader of the tree has to know: what `×3` means, and what lies deeper."""
     if any(branch.count > 1 for branch in shown):
-        yield ours("×: so many alike, with all that is in them; the figures are of each.")
+        yield ours("×n: n layers alike, with all that is in them; the figures are of each.")
     deeper = sum(depth is not None and depth_of(layer) > depth for layer in result.layers)
     if deeper:
         yield ours(f"{counted(deeper, 'more layer')} further down: --depth all shows them.")

@@ -120,7 +120,7 @@ def with_buffer() -> nn.Module:
 
 
 TRAPS = {
-    # name: (model, arguments, macs, params)
+    # By name: how to make it, what to call it with, its multiply-accumulates, its parameters.
     "tied_weights": (Tied, (torch.zeros(4, dtype=torch.long),), 4 * 8 * 10, 80),
     "called_twice": (lambda: nn.Sequential(*[nn.Linear(8, 8)] * 2), (t(4, 8),), 2 * LINEAR, SQUARE),
     "shared_under_two_names": (Two, (t(4, 8),), 2 * LINEAR, SQUARE),
@@ -163,7 +163,7 @@ def test_keyword_only_nested_and_plain_arguments(everywhere):
 
 
 def test_lazy_layers_get_their_shapes_first(everywhere):
-    # 6 × 6 pixels by 4 channels of 27; then 144 features to 5.
+    # The first has 6 × 6 pixels by 4 channels of 27, the second takes its 144 values to 5.
     def model():
         return nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten(), nn.LazyLinear(5))
 

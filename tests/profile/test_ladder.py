@@ -107,6 +107,21 @@ def test_weights_that_cannot_fit_are_never_made(counted):
         counted("Heavy")
 
 
+def test_torchs_switches_are_put_back():
+    for setting in (True, False):
+        torch._C._set_mkldnn_enabled(setting)
+        torch.backends.mha.set_fastpath_enabled(setting)
+        try:
+            with pytest.raises(KeyError), ladder.operations_in_parts():
+                assert not torch._C._get_mkldnn_enabled()
+                raise KeyError
+            assert torch._C._get_mkldnn_enabled() == setting
+            assert torch.backends.mha.get_fastpath_enabled() == setting
+        finally:
+            torch._C._set_mkldnn_enabled(True)
+            torch.backends.mha.set_fastpath_enabled(True)
+
+
 def test_flex_attentions_switch_is_put_back():
     from torch.nn.attention import flex_attention
 

@@ -54,14 +54,16 @@ class Pipe:
     def __init__(self, tree: Path) -> None:
         read_request, write_request = os.pipe()
         read_answer, write_answer = os.pipe()
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(BOOTSTRAP), str(read_request), str(write_answer),
-             str(tree)],
-            pass_fds=(read_request, write_answer),
-            stdout=subprocess.PIPE,
-            cwd=tree,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        command = [sys.executable, "-W", "ignore", str(BOOTSTRAP)]
+        self._log = tree / "printed.txt"
+        with self._log.open("wb") as printed:
+            self.process = subprocess.Popen(
+                [*command, str(read_request), str(write_answer), str(tree)],
+                pass_fds=(read_request, write_answer),
+                stdout=printed,
+                cwd=tree,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
         os.close(read_request)
         os.close(write_answer)
         self._requests, self._answers = os.fdopen(write_request, "w"), os.fdopen(read_answer)
@@ -78,9 +80,9 @@ class Pipe:
 
     def close(self) -> str:
         self._requests.close()
-        printed = self.process.communicate(timeout=30)[0].decode()
+        self.process.wait(timeout=30)
         self._answers.close()
-        return printed
+        return self._log.read_text()
 
 
 @pytest.fixture

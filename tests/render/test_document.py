@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
+from pathlib import Path
+
 import pytest
 from jinja2 import nodes
 
 from reporter.errors import TemplateError
 from reporter.render.document import our_environment, render_markdown, templates_folder
+from reporter.render.parts import Cell, Column, Part, ReportView, Section, Table
 from reporter.render.view import build_view
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "templates.md"
 
 CASES = ("head_only", "base_missing", "unchanged", "mixed", "timings")
 DECISIONS = (
@@ -48,7 +55,7 @@ def test_a_users_template_sees_the_view_and_may_include_ours(comparisons):
     included = "{% for table in view.tables %}{% include '_table.md.j2' %}{% endfor %}"
     own = "# Mine\n{{ view.verdict }}\n\n" + included
     text = render_markdown(build_view(comparisons["unchanged"]), own)
-    assert text.startswith("# Mine\nNo change in 2 models.\n\n| Model | Status |")
+    assert text.startswith("# Mine\nNo change in 2 models.\n\n| Model | FLOPs |")
 
 
 @pytest.mark.parametrize(
@@ -71,3 +78,27 @@ def test_a_users_broken_template_is_an_error_that_says_where(template, said, com
 def test_a_document_ends_in_one_newline(comparisons):
     text = render_markdown(build_view(comparisons["mixed"]))
     assert text.endswith("</details>\n") and "\n\n\n" not in text
+
+
+def test_the_guides_example_renders_the_verdict_the_table_and_two_sections(comparisons):
+    (example,) = re.findall(r"```jinja\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+    view = build_view(comparisons["mixed"])
+    text = render_markdown(view, example)
+    assert text.startswith(f"## {view.verdict}\n\n| Model | Status |")
+    assert re.findall("<summary>(.*)</summary>", text) == [view.errors.title, view.budgets.title]
+    assert f"\n\n{view.folded}\n\n" in text
+    assert text.rstrip().endswith(str(view.provenance[-1]))
+
+
+def test_the_guide_lists_every_field_and_no_other():
+    kinds = {"view": ReportView, "section": Section, "part": Part}
+    kinds |= {"table": Table, "column": Column, "cell": Cell}
+    there = {f"{word}.{field.name}" for word, kind in kinds.items() for field in fields(kind)}
+    there |= {
+        f"{word}.{name}"
+        for word, kind in kinds.items()
+        for name, member in vars(kind).items()
+        if isinstance(member, property)
+    }
+    listed = re.findall(r"^\| `(\w+\.\w+)` \|", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(there)

@@ -25,6 +25,7 @@ HOSTILE = (
     "@user #1 a](http://x) <!-- -->",
     "| --- | --- |\n| x | y |",
 )
+REPEATED = "{0…2}"
 NAMES = st.text(alphabet="|`\\<>@#\n -*_[]()!&a1:/dt~", max_size=25).filter(str.strip)
 
 
@@ -34,10 +35,12 @@ def hostile(make_result, make_failure, make_layer, make_timing, make_comparison)
 
     def build(text):
         def layered(macs):
-            tree = (make_layer("", text, macs=macs), make_layer(text, text, macs=macs))
+            blocks = [make_layer(f"{text}.{n}", text, macs=macs) for n in range(3)]
+            outer = [make_layer(path, text, macs=4 * macs) for path in ("", text)]
+            tree = (*outer, *blocks)
             return make_result(
                 f"m {text}",
-                macs=macs,
+                macs=4 * macs,
                 layers=tree,
                 timing=make_timing(),
                 uncounted={text: 1},
@@ -75,6 +78,11 @@ def page(comparison):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_hostile_report_has_the_shape_of_a_harmless_one(text, read, hostile):
     assert read(hostile(text)) == read(hostile("harmless"))
+
+
+def test_the_harmless_one_has_repeated_layers_in_both_sections(hostile):
+    text = render_markdown(build_view(hostile("harmless")))
+    assert text.count(f"`harmless.{REPEATED}` ×3") == 2
 
 
 @settings(max_examples=40, deadline=None)
