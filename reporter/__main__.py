@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .declare import settings as asked
+from .declare.arguments import parse_arguments
 from .errors import ExitCode, ReportError
 
 _PIPELINE: Mapping[type, str] = {
@@ -25,7 +26,7 @@ _PIPELINE: Mapping[type, str] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that `argv` asks for; its exit code, with what went wrong on stderr."""
     try:
-        settings = asked.parse_arguments(sys.argv[1:] if argv is None else argv)
+        settings = parse_arguments(sys.argv[1:] if argv is None else argv)
         return _run(settings)
     except ReportError as error:
         _complain(error)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reporter.declare import settings as asked
-from reporter.declare.settings import parse_arguments
+from reporter.declare.arguments import parse_arguments
 from reporter.errors import UsageError
 
 
