@@ -139,7 +139,7 @@ def _side_by_side(settings: ReportSettings, manifest: Manifest) -> Iterator[_Sid
         yield _Sides(
             head=_tree(settings.project, choose(manifest.models, among=among)),
             head_revision=head_revision,
-            base=_tree(folder, choose(found.models, among=among)),
+            base=_tree(folder, choose(found.models, among=among), apart_from=settings.project),
             base_revision=base_revision,
             base_borrows_manifest=found.is_borrowed,
             notes=found.notes,
@@ -202,9 +202,13 @@ def _snapshot(profiled: Profiled, models: tuple[ModelResult, ...], revision: Rev
     )
 
 
-def _tree(folder: Path, models: tuple[ModelSpec, ...]) -> Tree:
-    declarations = {model.name: declaration_of(model) for model in models}
-    return Tree(folder=folder.resolve(), models=models, declarations=declarations)
+def _tree(folder: Path, models: tuple[ModelSpec, ...], *, apart_from: Path | None = None) -> Tree:
+    return Tree(
+        folder=folder.resolve(),
+        models=models,
+        declarations={model.name: declaration_of(model) for model in models},
+        apart_from=apart_from.resolve() if apart_from else None,
+    )
 
 
 def _manifest_of(project: Path) -> Manifest:

@@ -98,7 +98,10 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """One `[[model]]`, with the manifest's defaults filled in."""
+    """One `[[model]]`, with the manifest's defaults filled in.
+
+    `formulas` has by an operation's name the `module:attribute` of the user's own formula for it.
+    """
 
     name: str
     target: str
@@ -106,6 +109,7 @@ class ModelSpec:
     inputs: Inputs = field(default_factory=Inputs)
     measure: Measure = field(default_factory=Measure)
     budgets: tuple[Budget, ...] = ()
+    formulas: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,12 +268,45 @@ class Counting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpinionLayer:
+    """A module of which two counters say different things, without its descendants.
+
+    `macs` and `params` are ours, `their_macs` and `their_params` the other's; `reason` says in
+    words what makes the difference.
+    """
+
+    path: str
+    type: str
+    macs: int
+    their_macs: int
+    params: int
+    their_params: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondOpinion:
+    """What another counter says of the same forward; `error` says why it could not.
+
+    `layers` are the modules that differ, the most differing first.
+    """
+
+    tool: str
+    version: str
+    macs: int | None = None
+    params: int | None = None
+    error: str | None = None
+    layers: tuple[OpinionLayer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelResult:
     """One model of a snapshot: what is known of it, or why nothing is.
 
     `cost` is None exactly when `status` is `failed`. `error` beside a status of `ok` says why
     there is no `timing` although one was asked for. `declaration` is the manifest's entry, so
-    that a comparison can tell a changed question from a changed answer.
+    that a comparison can tell a changed question from a changed answer. `uncounted_modules` maps
+    each operation of `cost.uncounted` to the paths of the modules that call it.
     """
 
     name: str
@@ -281,6 +318,8 @@ class ModelResult:
     timing: Timing | None = None
     counting: Counting | None = None
     declaration: Mapping[str, Json] = field(default_factory=dict)
+    uncounted_modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    second_opinion: SecondOpinion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

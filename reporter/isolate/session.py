@@ -47,12 +47,14 @@ _MOST_ROUNDS = 100
 class Tree:
     """A folder and the models it declares.
 
-    `declarations` has by a model's name what its result shows as its declaration.
+    `declarations` has by a model's name what its result shows as its declaration. `apart_from` is
+    a folder from which no module may be imported here: of a base, the head's.
     """
 
     folder: Path
     models: tuple[ModelSpec, ...]
     declarations: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    apart_from: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +214,8 @@ class _Side:
         """Set the model's result to its cost, or to why there is none."""
         spec = self.specs[name]
         found = self.ask(lambda worker: worker.count(spec))
+        if not isinstance(found, ModelError):
+            found = self._import_from_elsewhere() or found
         declaration = self._tree.declarations.get(name, {})
         self.results[name] = _result(spec, found, declaration)
 
@@ -225,6 +229,22 @@ class _Side:
             printed = self._last_printed()
             self.end_worker(grace_s=0.0)
             return ModelError(stage="worker", message=error.message, traceback=printed)
+
+    def _import_from_elsewhere(self) -> ModelError | None:
+        """Why this tree's figures would be another's: an installation points into that one."""
+        elsewhere = self._tree.apart_from
+        files = self.ask(WorkerClient.imported_files) if elsewhere is not None else {}
+        if isinstance(files, ModelError) or elsewhere is None:
+            return files if isinstance(files, ModelError) else None
+        stray = next((each for each in files.items() if _is_below(each[1], elsewhere)), None)
+        if stray is None:
+            return None
+        module, file = stray
+        return ModelError(
+            stage="import",
+            message=f"module {module!r} came from the working tree ({file}), not from this one: "
+            "it is installed in place (pip install -e), in a layout other than src/ or flat",
+        )
 
     def release(self) -> None:
         """Drop the prepared model, where there still is a worker that has it."""
@@ -307,6 +327,10 @@ class _Lane:
             peak_bytes=self.peak_bytes,
         )
         return replace(counted, timing=timing)
+
+
+def _is_below(file: str, folder: Path) -> bool:
+    return Path(file).is_relative_to(folder.resolve())
 
 
 @contextmanager

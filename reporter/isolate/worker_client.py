@@ -99,6 +99,11 @@ class _Peak:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Origins:
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Nothing:
     pass
 
@@ -131,6 +136,10 @@ class WorkerClient:
     def count(self, model: ModelSpec) -> Counted:
         """The exact cost of the model."""
         return self._ask(Counted, "count", model=asdict(model))
+
+    def imported_files(self) -> Mapping[str, str]:
+        """Where each module that the worker has imported comes from, installed ones left out."""
+        return self._ask(_Origins, "origins").files
 
     def prepare(self, model: ModelSpec, batch: int) -> PreparedModel:
         """Build and warm up the model with its inputs at `batch`; the one before is dropped."""

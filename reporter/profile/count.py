@@ -7,10 +7,10 @@ or unknown, and an unknown one is reported, never silently zero.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -23,31 +23,46 @@ from .activations import LiveStorages
 from .load import is_uninitialised
 from .meta_kernels import meta_result
 from .modules import ModuleCalls, Tally, initialised_parameters
-from .op_rules.work import NOTHING
-from .operations import Call, higher_order_operation, operation
+from .op_rules.work import NOTHING, Rule
+from .operations import Call, Operation, higher_order_operation, operation
 from .tensors import Arguments, tensors_in
+
+
+NO_FORMULAS: Mapping[str, Rule] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What one forward costs, in total and layer by layer."""
+    """What one forward costs, in total and layer by layer.
+
+    `uncounted_modules` maps each operation without a formula to the modules that call it.
+    """
 
     cost: Cost
     layers: tuple[Layer, ...]
+    uncounted_modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def count(model: nn.Module, arguments: Arguments, mode: Mode, *, graph: bool = False) -> Count:
+def count(
+    model: nn.Module,
+    arguments: Arguments,
+    mode: Mode,
+    *,
+    graph: bool = False,
+    formulas: Mapping[str, Rule] = NO_FORMULAS,
+) -> Count:
     """Run `model` once on `arguments` and count it; in `train` mode, its backward too.
 
     The model's tensors and the arguments may be on the meta device or real. Lazy layers are
     given their weights first. With `graph`, a forward in inference may switch gradients on.
+    `formulas` go before our own.
     """
     initialise_lazy_layers(model, arguments)
     storages = LiveStorages(excluded=[*model.parameters(), *model.buffers()])
     for tensor in arguments.tensors():
         storages.add(tensor)
     with ModuleCalls(model) as calls, _gradients_put_back(model):
-        counter = CountingMode(calls, storages)
+        counter = CountingMode(calls, storages, formulas)
         _RUN[mode](model, arguments, counter, torch.no_grad if graph else torch.inference_mode)
     return _result(model, calls, counter, storages)
 
@@ -121,7 +136,8 @@ def _result(
         activation_peak_bytes=storages.peak_bytes,
         uncounted=dict(sorted(counter.uncounted.items())),
     )
-    return Count(cost, layers)
+    modules = {name: tuple(counter.uncounted_in[name]) for name in cost.uncounted}
+    return Count(cost, layers, modules)
 
 
 def _bytes(tensors: Iterable[torch.Tensor]) -> int:
@@ -132,11 +148,18 @@ def _bytes(tensors: Iterable[torch.Tensor]) -> int:
 
 
 class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees every operation while active; `calls.own` and `uncounted` hold what it saw."""
+    """Sees every operation while active; `calls.own` and `uncounted` hold what it saw.
 
-    def __init__(self, calls: ModuleCalls, storages: LiveStorages) -> None:
+    `uncounted_in` has the paths of the modules that each uncounted operation was called in.
+    """
+
+    def __init__(
+        self, calls: ModuleCalls, storages: LiveStorages, formulas: Mapping[str, Rule]
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.uncounted: Counter[str] = Counter()
+        self.uncounted_in: dict[str, dict[str, None]] = defaultdict(dict)
+        self._formulas = formulas
         self._calls = calls
         self._storages = storages
 
@@ -155,7 +178,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return NotImplemented  # a tensor made of tensors shows us the operations on those
         if isinstance(func, HigherOrderOperator):
             return self._with_functions(func, args, kwargs)
-        seen = operation(func)
+        seen = self._with_own_formula(operation(func))
         if seen.kind == "composite":
             with self:
                 result = func.decompose(*args, **kwargs)
@@ -176,10 +199,14 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             chosen, if_true, if_false, operands = args
             with self:
                 return (if_true if chosen else if_false)(*operands)
-        seen = higher_order_operation(func)
+        seen = self._with_own_formula(higher_order_operation(func))
         result = func(*args, **kwargs)
         self._record(Call.of(seen, seen.named(args, kwargs), result))
         return result
+
+    def _with_own_formula(self, seen: Operation) -> Operation:
+        own = self._formulas.get(seen.name) if self._formulas else None
+        return seen if own is None else replace(seen, kind="formula", rule=own)
 
     def _record(self, call: Call) -> None:
         if not call.moves_anything:
@@ -187,6 +214,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         work = call.work()
         if work is None:
             self.uncounted[call.operation.name] += 1
+            self.uncounted_in[call.operation.name][self._calls.current] = None
             work = NOTHING
         tally = Tally(work.macs, work.madds, call.read_bytes(), call.write_bytes())
         self._calls.own[self._calls.current].add(tally)

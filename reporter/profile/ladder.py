@@ -14,6 +14,7 @@ from torch import nn
 from ..records import Counting, ModelSpec
 from .count import Count, count
 from .failures import ProfileFailure, failing_in
+from .formulas import own_formulas
 from .load import SEED, build, tensors_of
 from .machine import memory_bytes
 from .tensors import make_arguments
@@ -45,6 +46,7 @@ class CountedModel:
             "cost": asdict(self.count.cost),
             "layers": [asdict(layer) for layer in self.count.layers],
             "counting": asdict(self.counting),
+            "uncounted_modules": self.count.uncounted_modules,
         }
 
 
@@ -80,11 +82,12 @@ def _on(spec: ModelSpec, rung: Rung, reason: str | None) -> CountedModel:
 def _counted(spec: ModelSpec, rung: Rung, *, graph: bool) -> Count:
     on_meta = rung == "meta"
     device = torch.device("meta" if on_meta else "cpu")
+    formulas = own_formulas(spec.formulas)
     model = build(spec, on_meta=on_meta)
     arguments = make_arguments(spec, model, spec.measure.latency_batch).to(device)
     with failing_in("forward"), torch.random.fork_rng(devices=[]), device, operations_in_parts():
         torch.manual_seed(SEED)
-        return count(model, arguments, spec.measure.mode, graph=graph)
+        return count(model, arguments, spec.measure.mode, graph=graph, formulas=formulas)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import os
 import platform
 import signal
 import sys
+import sysconfig
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
@@ -71,6 +72,7 @@ class Worker:
             "throughput": self._throughput,
             "peak": self._peak,
             "release": self._release,
+            "origins": self._origins,
         }
         try:
             with failing_in("worker"):
@@ -110,6 +112,9 @@ class Worker:
 
         return {"peak_bytes": peak_bytes(self._ready())}
 
+    def _origins(self, _: Parameters) -> dict[str, Any]:
+        return {"files": imported_files()}
+
     def _release(self, _: Parameters) -> dict[str, Any]:
         self._prepared = None
         return {}
@@ -118,6 +123,24 @@ class Worker:
         if self._prepared is None:
             raise RuntimeError("no model is prepared")
         return self._prepared
+
+
+def imported_files() -> dict[str, str]:
+    """Where each module imported so far comes from, without ours and what is installed."""
+    installed = {
+        sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    }
+    files = {
+        name: os.path.realpath(file)
+        for name, module in list(sys.modules.items())
+        if isinstance(file := getattr(module, "__file__", None), str)
+        and not name.startswith(__package__.partition(".")[0])
+    }
+    return {
+        name: file
+        for name, file in files.items()
+        if not any(file.startswith(f"{os.path.realpath(folder)}{os.sep}") for folder in installed)
+    }
 
 
 def model_spec(fields: Mapping[str, Any]) -> ModelSpec:
@@ -134,6 +157,7 @@ def model_spec(fields: Mapping[str, Any]) -> ModelSpec:
         ),
         measure=Measure(**fields["measure"]),
         budgets=tuple(Budget(**each) for each in fields["budgets"]),
+        formulas=fields["formulas"],
     )
 
 

@@ -114,10 +114,11 @@ def top_layers(comparison: Comparison, limits: Limits) -> Section | None:
 def _top_part(result: ModelResult, limits: Limits) -> Part:
     assert result.cost is not None
     total, own = result.cost.macs, own_values(result.layers, "macs")
+    params = own_values(result.layers, "params")
     groups = grouped(
         (layer for layer in result.layers if own[layer.path]),
         lambda layer: layer.path,
-        lambda layer: (layer.type, shapes(layer), own[layer.path], layer.params),
+        lambda layer: (layer.type, shapes(layer), own[layer.path], params[layer.path]),
     )
     groups.sort(key=lambda group: _together(group, own), reverse=True)
     shown = groups[: limits.top_layers]
@@ -126,7 +127,7 @@ def _top_part(result: ModelResult, limits: Limits) -> Part:
     of_all = f"{quantities.quantity(total, 'count')} FLOPs in "
     return Part(
         caption=joined(name(result.name), ": ", of_all, counted(len(result.layers), "module")),
-        tables=(_top_table(shown, own, total),) if shown else (),
+        tables=(_top_table(shown, own, params, total),) if shown else (),
         remark=_rest(modules, rest, total),
     )
 
@@ -135,28 +136,31 @@ def _together(group: Group[Layer], own: Mapping[str, int]) -> int:
     return sum(own[layer.path] for layer in group.members)
 
 
-def _top_table(groups: Sequence[Group[Layer]], own: Mapping[str, int], total: int) -> Table:
+def _top_table(
+    groups: Sequence[Group[Layer]], own: Mapping[str, int], params: Mapping[str, int], total: int
+) -> Table:
     together = any(len(group.members) > 1 for group in groups)
     figures = _FIGURES_OF_GROUPS if together else _FIGURES
-    rows = [_top_row(group, own, total) for group in groups]
+    rows = [
+        [
+            *_names(group),
+            cell(quantities.quantity(own[group.members[0].path], "count")),
+            cell(quantities.quantity(params[group.members[0].path], "count")),
+            cell(quantities.share_of(_together(group, own), total)),
+        ]
+        for group in groups
+    ]
     return table(["Layer", "Class", "Output", *figures], rows, numbers=slice(3, None))
 
 
-_FIGURES = ("Own FLOPs", "Params", "Share of model")
-_FIGURES_OF_GROUPS = ("Own FLOPs, each", "Params, each", "Share of model, together")
+_FIGURES = ("Own FLOPs", "Own params", "Share of model")
+_FIGURES_OF_GROUPS = ("Own FLOPs, each", "Own params, each", "Share of model, together")
 
 
-def _top_row(group: Group[Layer], own: Mapping[str, int], total: int) -> list[Cell]:
+def _names(group: Group[Layer]) -> list[Cell]:
     layer = group.members[0]
     where = name(group.path) if layer.path else ours("the model itself")
-    return [
-        cell(where, _repeated(group)),
-        cell(name(layer.type)),
-        cell(shapes(layer)),
-        cell(quantities.quantity(own[layer.path], "count")),
-        cell(quantities.quantity(layer.params, "count")),
-        cell(quantities.share_of(_together(group, own), total)),
-    ]
+    return [cell(where, _repeated(group)), cell(name(layer.type)), cell(shapes(layer))]
 
 
 def shapes(layer: Layer) -> str:

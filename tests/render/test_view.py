@@ -343,6 +343,20 @@ def test_layers_come_by_the_size_of_their_change(make_result, make_layer, make_c
     assert part.remark.plain == "And 1 more layer."
 
 
+def test_a_block_counts_as_often_as_it_repeats(make_result, make_layer, make_comparison):
+    def net(step):
+        blocks = [make_layer(f"blocks.{n}", macs=100 + step) for n in range(3)]
+        stem = make_layer("stem", macs=100 + 2 * step)
+        total = 400 + 5 * step
+        return make_result(macs=total, layers=(make_layer("", "Net", macs=total), stem, *blocks))
+
+    view = build_view(make_comparison((net(0),), (net(10),)))
+    # 3 blocks by 10 each are more than one stem by 20; and 3 × 110 of 450 FLOPs are 73.3 %.
+    (changed,), (top,) = view.layers.parts[0].tables, view.top_layers.parts[0].tables
+    assert [row[0].text.plain for row in changed.rows] == ["blocks.{0…2} ×3", "stem"]
+    assert [row[-1].text.plain for row in top.rows] == ["73.3 %", "26.7 %"]
+
+
 def test_uncounted_operations_are_told_with_their_calls(comparisons):
     view = build_view(comparisons["mixed"])
     lines = [line.plain for line in view.warnings.parts[0].lines]
