@@ -1,6 +1,7 @@
 """Our counts of the world's models, beside published figures and closed formulas, as Markdown.
 
-    PYTHONPATH=. python benchmarks/accuracy.py [torchvision] [timm] [transformers] [--write]
+    PYTHONPATH=. python benchmarks/accuracy.py [torchvision] [timm] [transformers]
+        [survey] [--confirm] [--write]
 
 `--write` puts the tables into docs/accuracy.md, between the comments that name them.
 """
@@ -66,8 +67,9 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def folded(summary: str, text: str) -> str:
-    """`text` behind a line to click on."""
+def folded(summary: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table behind a line to click on, where it has rows."""
+    text = table(heads, rows) if rows else "None."
     return f"<details><summary>{summary}</summary>\n\n{text}\n\n</details>"
 
 
@@ -100,7 +102,7 @@ def torchvision_section() -> str:
         f"{len(exact)} of {len(seen)} sets of weights agree with torchvision's `_ops` to its last "
         f"digit (0.001 GMAC) and with its `num_params` exactly; "
         f"{on_meta} were counted without allocating a weight.\n\n"
-        + folded(f"All {len(seen)}", table(heads, rows))
+        + folded(f"All {len(seen)}", heads, rows)
     )
 
 
@@ -112,7 +114,7 @@ def agrees_with_ops(macs: int, gmacs: float) -> bool:
 # timm ---------------------------------------------------------------------------------------------
 
 
-def timm_section(path: Path) -> str:
+def timm_section(path: Path, *, confirm: bool) -> str:
     """The rows of timm's table, and a reason for each that differs."""
     seen = [(row, counted(row.spec())) for row in timm_models.published(path)]
     built = [(row, outcome) for row, outcome in seen if not outcome.error]
@@ -125,9 +127,10 @@ def timm_section(path: Path) -> str:
             f"{row.gmacs:.2f}",
             f"{outcome.macs / 1e9:.4f}",
             f"{outcome.macs / 1e9 / row.gmacs - 1:+.1%}",
-            reason(row, outcome),
+            opinion.text(outcome.macs) if opinion else "fvcore is not installed",
         )
         for row, outcome in differing
+        for opinion in (second_opinion(row),)
     ]
     meta = sum(outcome.rung == "meta" for _, outcome in built)
     text = (
@@ -142,10 +145,11 @@ def timm_section(path: Path) -> str:
         text += (
             f"\n\n{row.model}: published {row.params_m} M parameters, counted "
             f"{outcome.params:,}; the model of the installed timm has "
-            f"{parameters_by_hand(row):,}."
+            f"{timm_models.parameters(row):,}."
         )
     heads = ("Model", "Published GMACs", "Counted, G", "Difference", "Why")
-    return text + "\n\n" + folded(f"The {len(rows)} that differ", table(heads, rows))
+    text += "\n\n" + folded(f"The {len(rows)} that differ", heads, rows)
+    return text + ("\n\n" + confirmed(built) if confirm else "")
 
 
 def agrees(row: timm_models.Row, outcome: Outcome) -> bool:
@@ -157,15 +161,6 @@ def agrees(row: timm_models.Row, outcome: Outcome) -> bool:
 def same_params(row: timm_models.Row, outcome: Outcome) -> bool:
     """Whether the count rounds to the published two decimals of a million."""
     return abs(outcome.params / 1e6 - row.params_m) <= 0.005 + 1e-9
-
-
-def parameters_by_hand(row: timm_models.Row) -> int:
-    """Of the model that timm builds now, which may not be the one it measured."""
-    import torch
-
-    with torch.device("meta"):
-        model = timm_models.timm_model(**row.spec().kwargs)
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 CONTRACTIONS = frozenset({"conv", "linear", "matmul", "bmm", "mm", "addmm", "einsum", "baddbmm"})
@@ -180,26 +175,65 @@ SKIPPED = {
 """Operations that multiply matrices and that fvcore has no formula for."""
 
 
-def reason(row: timm_models.Row, outcome: Outcome) -> str:
-    """What fvcore, which made timm's table, says of the same model operation by operation."""
+@dataclass(frozen=True, slots=True)
+class SecondOpinion:
+    """Of fvcore, which made timm's table: `own` are contractions, `other` norms and pooling."""
+
+    own: int
+    other: int
+    skipped: dict[str, int]
+
+    def text(self, macs: int) -> str:
+        """Why the published sum is not `macs`."""
+        total, other = (self.own + self.other) / 1e9, self.other / 1e9
+        text = f"fvcore: {total:.4f} G, of which {other:.4f} norms and pooling"
+        if self.skipped:
+            calls = ", ".join(f"{n} × {SKIPPED[name]}" for name, n in self.skipped.items())
+            return f"{text}; it skips {calls}"
+        same = "equal to ours" if self.own == macs else f"{self.own / macs - 1:+.4%} of ours"
+        return f"{text}; the rest is {same}"
+
+
+def second_opinion(row: timm_models.Row) -> SecondOpinion | None:
+    """What fvcore says of the model of `row`, on real tensors; None where it is not installed.
+
+    As in timm's own benchmark attention is not fused, so that fvcore sees its products.
+    """
     try:
         import torch
-        from fvcore.nn import FlopCountAnalysis  # type: ignore[import-not-found]
+        from fvcore.nn import FlopCountAnalysis  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
-        return "fvcore is not installed"
+        return None
+    from timm.layers import set_fused_attn
+
+    set_fused_attn(False)
     model = timm_models.timm_model(**row.spec().kwargs).eval()
+    set_fused_attn(True)
     analysis = FlopCountAnalysis(model, torch.zeros(1, 3, row.side, row.side))
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
     by_operator = analysis.by_operator()
-    skipped = {name: n for name, n in analysis.unsupported_ops().items() if name in SKIPPED}
     own = sum(value for name, value in by_operator.items() if name in CONTRACTIONS)
-    other = sum(value for name, value in by_operator.items() if name not in CONTRACTIONS)
-    text = f"fvcore: {(own + other) / 1e9:.4f} G, of which {other / 1e9:.4f} norms and pooling"
-    if skipped:
-        calls = ", ".join(f"{n} × {SKIPPED[name]}" for name, n in skipped.items())
-        return f"{text}; it skips {calls}"
-    same = "equal to ours" if own == outcome.macs else f"{own / outcome.macs - 1:+.2%} of ours"
-    return f"{text}; the rest is {same}"
+    skipped = {name: n for name, n in analysis.unsupported_ops().items() if name in SKIPPED}
+    return SecondOpinion(int(own), int(sum(by_operator.values()) - own), skipped)
+
+
+def confirmed(seen: Sequence[tuple[timm_models.Row, Outcome]]) -> str:
+    """How many rows fvcore's own convolutions and products confirm to the last one."""
+    opinions = [(row, outcome, second_opinion(row)) for row, outcome in seen]
+    equal = sum(
+        opinion is not None and opinion.own == outcome.macs for _, outcome, opinion in opinions
+    )
+    rows = [
+        (f"{row.model} · {row.side}", f"{outcome.macs:,}", opinion.text(outcome.macs))
+        for row, outcome, opinion in opinions
+        if opinion is not None and opinion.own != outcome.macs
+    ]
+    text = (
+        f"Run again on real tensors, fvcore finds in {equal} of {len(opinions)} rows, norms and "
+        "pooling apart, exactly the MACs that are counted here."
+    )
+    heads = ("Model", "Counted", "fvcore")
+    return text + "\n\n" + folded(f"The {len(rows)} others", heads, rows)
 
 
 # transformers and diffusers -----------------------------------------------------------------------
@@ -233,6 +267,32 @@ def transformers_section() -> str:
     )
 
 
+NEEDS_VALUES = re.compile(r"item\(\)|meta|BF16|nonzero|no data|data-dependent")
+"""What torch says where a forward wants values, or a kernel, that meta tensors do not have."""
+
+
+def survey_section() -> str:
+    """Every architecture of transformers, on meta tensors, against torch's own counter."""
+    import transformers_survey
+
+    seen = list(transformers_survey.survey())
+    both = [each for each in seen if each.ours is not None and each.torch is not None]
+    same = [each for each in both if each.ours == each.torch]
+    refused = [each for each in seen if NEEDS_VALUES.search(each.refused)]
+    unknown = sum(bool(each.uncounted) for each in both)
+    rows = [(each.name, f"{each.ours:,}", f"{each.torch:,}") for each in both if each not in same]
+    why = [(each.name, each.refused) for each in refused]
+    return (
+        f"Of {len(seen)} architectures {len(both)} run under both counters, and in {len(same)} of "
+        f"them the MACs are the same to the last digit; {unknown} have an operation without a "
+        f"formula. {len(refused)} want values that meta tensors do not have (the program counts "
+        "them on real ones); the others need other inputs or settings than their defaults.\n\n"
+        + folded(f"The {len(rows)} that differ", ("Model", "Ours", "torch"), rows)
+        + "\n\n"
+        + folded(f"The {len(why)} that want values", ("Model", "What torch says"), why)
+    )
+
+
 # The page -----------------------------------------------------------------------------------------
 
 
@@ -254,11 +314,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     sections: dict[str, Callable[[argparse.Namespace], str]] = {
         "torchvision": lambda _: torchvision_section(),
-        "timm": lambda arguments: timm_section(arguments.timm_results),
+        "timm": lambda arguments: timm_section(arguments.timm_results, confirm=arguments.confirm),
         "transformers": lambda _: transformers_section(),
+        "survey": lambda _: survey_section(),
     }
     parser.add_argument("sections", nargs="*", help=f"of {', '.join(sections)}; all if none")
     parser.add_argument("--timm-results", type=Path, default=timm_models.TABLE)
+    parser.add_argument("--confirm", action="store_true", help="every row of timm by fvcore, too")
     parser.add_argument("--write", action="store_true", help=f"into {PAGE.name}")
     arguments = parser.parse_args()
     unknown = set(arguments.sections) - set(sections)

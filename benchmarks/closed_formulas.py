@@ -7,6 +7,8 @@ causal or not); no bias, norm, activation or pooling. Every count is for one sam
 `d` is the hidden size, `f` the inner size of the feed-forward, `s` and `t` numbers of tokens.
 """
 
+# ruff: noqa: PLR0913  (a formula takes as many hyper-parameters as the architecture has)
+
 from __future__ import annotations
 
 from collections.abc import Mapping

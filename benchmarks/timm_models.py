@@ -54,6 +54,15 @@ class Row:
         return {"img_size": self.side}
 
 
+def parameters(row: Row) -> int:
+    """By torch's own sum, of the model that timm builds now; it may have changed since."""
+    import torch
+
+    with torch.device("meta"):
+        model = timm_model(**row.spec().kwargs)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
 def published(path: Path = TABLE) -> list[Row]:
     """The rows of the table; any CSV file of timm's results/benchmark-infer-* will do too."""
     lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]

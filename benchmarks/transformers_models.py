@@ -21,14 +21,16 @@ def transformers_model(architecture: str, config: str, **settings: Any) -> nn.Mo
     import transformers
 
     configuration = getattr(transformers, config)(**settings)
-    return getattr(transformers, architecture)(configuration)
+    model: nn.Module = getattr(transformers, architecture)(configuration)
+    return model
 
 
 def diffusion_unet(**settings: Any) -> nn.Module:
     """The U-Net of a latent diffusion model."""
     from diffusers import UNet2DConditionModel
 
-    return UNet2DConditionModel(**settings)
+    model: nn.Module = UNet2DConditionModel(**settings)
+    return model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +101,8 @@ def _decoder(
 LLAMA_1B = Decoder(
     d=2048, f=8192, layers=16, heads=32, kv_heads=8, head=64, vocabulary=128256, tied=True
 )
-LLAMA_8B = Decoder(
-    d=4096, f=14336, layers=32, heads=32, kv_heads=8, head=128, vocabulary=128256
-)
-LLAMA_70B = Decoder(
-    d=8192, f=28672, layers=80, heads=64, kv_heads=8, head=128, vocabulary=128256
-)
+LLAMA_8B = Decoder(d=4096, f=14336, layers=32, heads=32, kv_heads=8, head=128, vocabulary=128256)
+LLAMA_70B = Decoder(d=8192, f=28672, layers=80, heads=64, kv_heads=8, head=128, vocabulary=128256)
 LLAMA_405B = Decoder(
     d=16384, f=53248, layers=126, heads=128, kv_heads=8, head=128, vocabulary=128256
 )
@@ -152,9 +150,7 @@ def _gpt2(name: str, d: int, layers: int, heads: int, s: int) -> Case:
 def _t5(s: int, t: int) -> Case:
     return Case(
         name=f"T5-small, {s} → {t} tokens",
-        size=formulas.t5(
-            d=512, f=2048, inner=512, heads=8, layers=6, vocabulary=32128, s=s, t=t
-        ),
+        size=formulas.t5(d=512, f=2048, inner=512, heads=8, layers=6, vocabulary=32128, s=s, t=t),
         kwargs={"architecture": "T5ForConditionalGeneration", "config": "T5Config"},
         inputs={"input_ids": tokens(s, 32128), "decoder_input_ids": tokens(t, 32128)},
     )
@@ -199,9 +195,7 @@ def _clip() -> Case:
 def _mamba(s: int) -> Case:
     return Case(
         name=f"Mamba-130M, {s} tokens",
-        size=formulas.mamba(
-            d=768, layers=24, state=16, kernel=4, rank=48, vocabulary=50280, s=s
-        ),
+        size=formulas.mamba(d=768, layers=24, state=16, kernel=4, rank=48, vocabulary=50280, s=s),
         kwargs={
             "architecture": "MambaForCausalLM",
             "config": "MambaConfig",

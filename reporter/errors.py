@@ -7,6 +7,7 @@
     │   ├── SnapshotError    2   a JSON file is not a snapshot or comparison of ours
     │   └── TemplateError    2   a user's template does not render
     ├── PublishError         4   the report is written, but could not be sent
+    ├── ProfileError         3   a live module's forward failed (reporter.profile_model)
     └── WorkerError              a worker died, hung or spoke nonsense: becomes its model's row
 
 A regression or a broken budget is no error but a verdict (exit code 1), and so is a model that
@@ -26,7 +27,9 @@ class ExitCode(IntEnum):
     USAGE = 2
     MODEL_FAILED = 3
     PUBLISH_FAILED = 4
+    FAULT = 70
     INTERRUPTED = 130
+    OUTPUT_CLOSED = 141
 
 
 _MOST_TELLING_FIRST = (
@@ -78,6 +81,12 @@ class PublishError(ReportError):
     """The finished report could not be sent."""
 
     exit_code = ExitCode.PUBLISH_FAILED
+
+
+class ProfileError(ReportError):
+    """A live module could not be profiled; what it raised is the `__cause__`."""
+
+    exit_code = ExitCode.MODEL_FAILED
 
 
 class WorkerError(ReportError):

@@ -23,6 +23,8 @@ PROTOCOL = 1
 Dimension = Union[int, Literal["batch"]]
 Dtype = Literal["float32", "float16", "bfloat16", "model"]
 Mode = Literal["inference", "train"]
+FailOn = Literal["budget", "regression", "never"]
+"""What of a finished comparison counts as a failure of the run."""
 
 
 # What is declared --------------------------------------------------------------------------
@@ -244,7 +246,7 @@ class Timing:
     peak_bytes: int | None = None
 
 
-Stage = Literal["import", "build", "inputs", "forward", "worker"]
+Stage = Literal["target", "import", "build", "inputs", "forward", "worker"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,7 +294,7 @@ class SecondOpinion:
     """
 
     tool: str
-    version: str
+    version: str | None = None
     macs: int | None = None
     params: int | None = None
     error: str | None = None
@@ -306,7 +308,8 @@ class ModelResult:
     `cost` is None exactly when `status` is `failed`. `error` beside a status of `ok` says why
     there is no `timing` although one was asked for. `declaration` is the manifest's entry, so
     that a comparison can tell a changed question from a changed answer. `uncounted_modules` maps
-    each operation of `cost.uncounted` to the paths of the modules that call it.
+    each operation of `cost.uncounted` to the paths of the modules that call it. `machine` is set
+    where it is not the snapshot's.
     """
 
     name: str
@@ -320,17 +323,23 @@ class ModelResult:
     declaration: Mapping[str, Json] = field(default_factory=dict)
     uncounted_modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     second_opinion: SecondOpinion | None = None
+    machine: Machine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Everything profiled of one tree."""
+    """Everything profiled of one tree.
+
+    `machine` is None where its models were profiled on several; each then has its own. `notes` are
+    sentences that a reader of any comparison with it must see.
+    """
 
     schema: int
     tool: Tool
     revision: Revision
     machine: Machine | None
     models: tuple[ModelResult, ...]
+    notes: tuple[str, ...] = ()
 
 
 # What changed -----------------------------------------------------------------------------------
@@ -338,7 +347,6 @@ class Snapshot:
 Change = Literal[
     "better",
     "worse",
-    "changed",
     "unchanged",
     "within noise",
     "not comparable",
@@ -346,7 +354,7 @@ Change = Literal[
     "removed",
     "not measured",
 ]
-"""Of one metric. `changed`: differs, and the metric has no better direction."""
+"""Of one metric."""
 
 ModelState = Literal["compared", "new", "removed", "failed", "base failed", "single"]
 """Of one model: on both sides; on one; without figures at head; without figures at base;
@@ -392,7 +400,11 @@ class BudgetVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDelta:
-    """One model on both sides."""
+    """One model on both sides.
+
+    `declared_differently` names what of the declaration changed that the figures answer to, and
+    is empty where both sides were asked the same question.
+    """
 
     name: str
     state: ModelState
@@ -402,6 +414,7 @@ class ModelDelta:
     base: ModelResult | None
     head: ModelResult | None
     declaration_changes: tuple[str, ...] = ()
+    declared_differently: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import NoReturn, TypeVar
 
 from . import __version__
 from .errors import SnapshotError
-from .records import Comparison, Json, Snapshot, Tool
+from .records import Comparison, Json, Revision, Snapshot, Tool
 
 SCHEMA = 1
 THIS_TOOL = Tool(name="modelperf-report", version=__version__)
@@ -72,10 +72,10 @@ def merge(shards: Mapping[str, Snapshot]) -> Snapshot:
     (first_source, first), *rest = shards.items()
     origin = {model.name: first_source for model in first.models}
     for source, shard in rest:
-        if shard.revision.sha != first.revision.sha:
+        if shard.revision != first.revision:
             raise SnapshotError(
-                f"{source} is of revision {shard.revision.sha}, "
-                f"{first_source} of {first.revision.sha}: they are not shards of one run"
+                f"{source} is of {_tree(shard.revision)}, {first_source} of "
+                f"{_tree(first.revision)}: they are not shards of one run"
             )
         for model in shard.models:
             if model.name in origin:
@@ -83,9 +83,21 @@ def merge(shards: Mapping[str, Snapshot]) -> Snapshot:
                     f"model {model.name!r} is in {origin[model.name]} and again in {source}"
                 )
             origin[model.name] = source
-    models = tuple(model for shard in shards.values() for model in shard.models)
-    machines = {shard.machine for shard in shards.values()}
-    return replace(first, models=models, machine=first.machine if len(machines) == 1 else None)
+    is_one_machine = len({shard.machine for shard in shards.values()}) == 1
+    return replace(
+        first,
+        models=tuple(
+            model if is_one_machine else replace(model, machine=model.machine or shard.machine)
+            for shard in shards.values()
+            for model in shard.models
+        ),
+        machine=first.machine if is_one_machine else None,
+        notes=tuple(dict.fromkeys(note for shard in shards.values() for note in shard.notes)),
+    )
+
+
+def _tree(revision: Revision) -> str:
+    return f"{revision.sha or 'no commit'}{' with uncommitted changes' if revision.dirty else ''}"
 
 
 def _read(kind: type[Document], text: str, source: str) -> Document:

@@ -1,6 +1,7 @@
 """Arguments in, exit code and one clear complaint out."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,13 @@ def test_the_version_is_the_package_s(capsys):
         (["profile", "zoo:net", "--input", "axb"], "axb"),
         (["profile", "zoo:net", "--kwargs", "[1]"], "JSON object"),
         (["profile", "--input", "1x3"], "TARGET"),
+        (["profile", "zoo:net", "--device", "tpu"], "tpu"),
+        (["profile", "zoo:net", "--kwargs", '{"n": NaN}'], "NaN"),
+        (["profile", "zoo:net", "--depth", "x"], "'x' is neither"),
+        (["report", "--timeout", "abc"], "'abc' is not a positive number"),
+        (["report", "--output-dir", "."], "--output-dir"),
+        (["report", "--output-dir", ""], "--output-dir"),
+        (["report", "--output-dir", ".."], "--output-dir"),
         (["compare", "missing.json", "missing.json"], "missing.json"),
         (["merge", "missing.json", "--output", "x.json"], "missing.json"),
         (["render", "missing.json"], "missing.json"),
@@ -154,3 +162,55 @@ def test_render_of_a_snapshot_and_of_its_comparison_agree_on_the_models(tmp_path
 )
 def test_where_several_exit_codes_hold_the_order_is_2_1_4_3(codes, expected):
     assert most_telling(codes) == expected
+
+
+def program(*argv, **how):
+    return subprocess.Popen(
+        [sys.executable, "-m", "reporter", *argv],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **how,
+    )
+
+
+def test_a_reader_that_stops_reading_is_no_verdict():
+    snapshot = ROOT / "tests" / "snapshots" / "schema-1.json"
+    with program("render", str(snapshot), "--format", "html") as process:
+        process.stdout.close()
+        complaint = process.stderr.read()
+    assert (process.returncode, complaint) == (ExitCode.OUTPUT_CLOSED, b"")
+
+
+def test_an_encoding_that_lacks_a_character_does_not_lose_the_report():
+    snapshot = ROOT / "tests" / "snapshots" / "schema-1.json"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    printed, complaint = program("render", str(snapshot), env=environment).communicate()
+    assert complaint == b""
+    assert b"Machine and versions" in printed
+
+
+def test_a_fault_of_ours_is_never_taken_for_a_broken_budget(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("reporter.pipeline.validate", lambda settings: 1 / 0)
+    assert main(["validate", "-C", str(tmp_path)]) == ExitCode.FAULT
+    assert "fault of the program itself" in capsys.readouterr().err
+
+
+def test_a_folder_of_the_user_s_keeps_what_is_in_it(tmp_path):
+    snapshot = ROOT / "tests" / "snapshots" / "schema-1.json"
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / ".gitignore").write_text("mine\n")
+    (folder / "base.json").write_text("mine too\n")
+    assert main(["compare", str(snapshot), str(snapshot), "--output-dir", str(folder), "-q"]) == 3
+    assert (folder / ".gitignore").read_text() == "mine\n"
+    assert (folder / "base.json").read_text() == "mine too\n"
+    assert (folder / "comparison.json").exists()
+
+
+def test_what_is_no_file_is_no_manifest(tmp_path, capsys):
+    (tmp_path / "modelperf.toml").symlink_to(tmp_path / "nowhere")
+    for command in ("validate", "init"):
+        assert main([command, "-C", str(tmp_path)]) == ExitCode.USAGE
+        assert "modelperf.toml is there" in capsys.readouterr().err
+    assert not (tmp_path / "nowhere").exists()

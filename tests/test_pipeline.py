@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,6 @@ import pytest
 from reporter.__main__ import main
 from reporter.errors import ExitCode
 from reporter.snapshot import read_comparison, read_snapshot
-
-pytestmark = pytest.mark.slow
 
 MODEL = """
 import torch
@@ -121,12 +120,15 @@ def test_a_widened_layer_is_worse_by_the_formula_in_every_exact_metric(repositor
     assert [layer.path for layer in model.layers] == ["inner", "outer"]
 
 
+@pytest.mark.slow
 def test_the_files_of_a_run_tell_the_same_as_its_comparison(repository):
     commit(repository, {"zoo.py": MODEL, "modelperf.toml": MANIFEST})
     assert run(repository, "--base", "main") == ExitCode.FINE
     head = read_snapshot(written(repository, "head.json"), "head.json")
     base = read_snapshot(written(repository, "base.json"), "base.json")
-    assert head.models == base.models
+    (model,) = head.models
+    assert (replace(model, second_opinion=None),) == base.models
+    assert (model.second_opinion.macs, model.second_opinion.error) == (net_macs(8), None)
     assert comparison_in(repository).models[0].head == head.models[0]
     layers = {layer.path: layer for layer in head.models[0].layers}
     assert layers[""].macs == head.models[0].cost.macs == net_macs(8)
@@ -135,6 +137,7 @@ def test_the_files_of_a_run_tell_the_same_as_its_comparison(repository):
     assert "<html" in written(repository, "report.html")
 
 
+@pytest.mark.slow
 def test_the_checkout_is_left_exactly_as_it_was(repository):
     commit(repository, {"zoo.py": MODEL, "modelperf.toml": MANIFEST})
     git(repository, "switch", "--quiet", "--create", "feature")
@@ -147,6 +150,7 @@ def test_the_checkout_is_left_exactly_as_it_was(repository):
     assert state_of(repository) == before
 
 
+@pytest.mark.slow
 def test_new_removed_and_failed_models_each_have_their_row(repository):
     two = MANIFEST + MANIFEST.replace('"net"', '"old"')
     commit(repository, {"zoo.py": MODEL, "modelperf.toml": two})
@@ -174,6 +178,7 @@ def test_new_removed_and_failed_models_each_have_their_row(repository):
     assert "reporter" not in error.traceback
 
 
+@pytest.mark.slow
 def test_a_base_without_a_manifest_borrows_the_one_of_head(repository):
     commit(repository, {"zoo.py": MODEL})
     git(repository, "switch", "--quiet", "--create", "feature")
@@ -190,6 +195,26 @@ def test_a_base_without_a_manifest_borrows_the_one_of_head(repository):
     assert any("no manifest" in note for note in comparison.notes)
 
 
+@pytest.mark.slow
+def test_a_base_that_borrows_the_manifest_keeps_its_own_failures(repository):
+    """New is only what the base does not have; what it has and cannot import has failed."""
+    commit(repository, {"zoo.py": "import no_such_dependency\n" + MODEL})
+    extra = MANIFEST + MANIFEST.replace('"net"', '"added"').replace("zoo:Net", "later:Net")
+    git(repository, "switch", "--quiet", "--create", "feature")
+    commit(repository, {"zoo.py": MODEL, "modelperf.toml": extra, "later.py": MODEL})
+    assert run(repository, "--base", "main") == ExitCode.FINE
+    states = {model.name: model.state for model in comparison_in(repository).models}
+    assert states == {"net": "base failed", "added": "new"}
+
+
+@pytest.mark.slow
+def test_a_target_without_the_inputs_it_needs_is_the_user_s_mistake(tmp_path, capsys):
+    (tmp_path / "zoo.py").write_text(MODEL)
+    assert main(["profile", "zoo:Net", "-C", str(tmp_path), "--static"]) == ExitCode.USAGE
+    assert "--input" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_without_a_base_caps_are_judged_and_nothing_is_compared(repository):
     capped = MANIFEST + f"budget = {{ macs = {net_macs(8) - 1} }}\n"
     commit(repository, {"zoo.py": MODEL, "modelperf.toml": capped})
@@ -199,6 +224,7 @@ def test_without_a_base_caps_are_judged_and_nothing_is_compared(repository):
     assert not (repository / "modelperf-report" / "base.json").exists()
 
 
+@pytest.mark.slow
 def test_a_broken_growth_budget_exits_1_and_fail_on_never_does_not(repository):
     commit(repository, {"zoo.py": MODEL, "modelperf.toml": MANIFEST})
     git(repository, "switch", "--quiet", "--create", "feature")
@@ -208,6 +234,7 @@ def test_a_broken_growth_budget_exits_1_and_fail_on_never_does_not(repository):
     assert run(repository, "--base", "main", "--fail-on", "never") == ExitCode.FINE
 
 
+@pytest.mark.slow
 def test_fail_on_regression_needs_no_budget(repository):
     commit(repository, {"zoo.py": MODEL, "modelperf.toml": MANIFEST})
     (repository / "zoo.py").write_text(MODEL.replace("width=8", "width=9"))
@@ -215,6 +242,7 @@ def test_fail_on_regression_needs_no_budget(repository):
     assert run(repository, "--base", "main", "--fail-on", "regression") == ExitCode.REGRESSED
 
 
+@pytest.mark.slow
 def test_a_regression_goes_before_a_failed_model(repository):
     capped = MANIFEST + "budget = { macs = 1 }\n"
     missing = MANIFEST.replace('"net"', '"bad"').replace("zoo:Net", "zoo:Nett")
@@ -222,6 +250,7 @@ def test_a_regression_goes_before_a_failed_model(repository):
     assert run(repository) == ExitCode.REGRESSED
 
 
+@pytest.mark.slow
 def test_timing_is_measured_for_both_sides_and_within_noise_of_itself(repository):
     commit(repository, {"zoo.py": MODEL, "modelperf.toml": MANIFEST})
     arguments = ["-C", str(repository), "--quiet", "--base", "main", "--seconds", "0.2"]
@@ -237,6 +266,7 @@ def test_timing_is_measured_for_both_sides_and_within_noise_of_itself(repository
     assert metric(model, "latency_ms").change == "within noise"
 
 
+@pytest.mark.slow
 def test_profile_of_a_target_needs_no_manifest(tmp_path, capsys):
     (tmp_path / "zoo.py").write_text(MODEL)
     arguments = ["-C", str(tmp_path), "--input", "3x4", "--static", "--kwargs", '{"width": 5}']
@@ -250,6 +280,7 @@ def test_profile_of_a_target_needs_no_manifest(tmp_path, capsys):
     ]
 
 
+@pytest.mark.slow
 def test_a_src_layout_in_a_sub_directory_is_compared_in_place(repository):
     project = repository / "sub" / "project"
     commit(
@@ -266,6 +297,7 @@ def test_a_src_layout_in_a_sub_directory_is_compared_in_place(repository):
     assert metric(model, "macs").change == "better"
 
 
+@pytest.mark.slow
 def test_shards_merge_into_the_whole(repository, tmp_path):
     names = ["a", "b", "c"]
     manifest = "".join(MANIFEST.replace('"net"', f'"{name}"') for name in names)
@@ -285,6 +317,7 @@ def test_shards_merge_into_the_whole(repository, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_the_output_of_a_run_is_invisible_to_git_and_replaces_that_of_the_last(repository):
     commit(repository, {"zoo.py": MODEL, "modelperf.toml": MANIFEST})
     run(repository, "--base", "main")
@@ -323,6 +356,7 @@ def wait_until(condition, seconds=20):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_run_leaves_no_worker_and_no_trace_in_the_checkout(
     repository, tmp_path, signal_number
@@ -366,6 +400,7 @@ def test_an_interrupted_run_leaves_no_worker_and_no_trace_in_the_checkout(
     assert not [path for path in temporary.rglob("*") if path.name == "tree"]
 
 
+@pytest.mark.slow
 def test_progress_goes_to_stderr_as_plain_lines_and_the_report_to_stdout(repository):
     commit(repository, {"zoo.py": MODEL, "modelperf.toml": MANIFEST})
     done = subprocess.run(
@@ -380,9 +415,59 @@ def test_progress_goes_to_stderr_as_plain_lines_and_the_report_to_stdout(reposit
     assert "\x1b" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_snapshot_is_the_same_to_the_byte_twice(repository):
     commit(repository, {"zoo.py": MODEL, "modelperf.toml": MANIFEST})
     run(repository)
     first = json.loads(written(repository, "head.json"))
     run(repository)
     assert json.loads(written(repository, "head.json"))["models"] == first["models"]
+
+
+OPERATOR = """
+import torch
+from torch import nn
+
+@torch.library.custom_op("pipeline_test::scaled", mutates_args=())
+def scaled(x: torch.Tensor, by: float) -> torch.Tensor:
+    return x * by
+
+scaled.register_fake(lambda x, by: torch.empty_like(x))
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(4, 8)
+
+    def forward(self, x):
+        return scaled(self.inner(x), 2.0)
+
+def cost(arg, out):
+    rows, width = arg["x"]
+    return rows * width
+"""
+
+
+@pytest.mark.slow
+def test_strict_fails_for_an_operation_without_a_formula_and_not_for_one_with(repository, capsys):
+    commit(repository, {"zoo.py": OPERATOR, "modelperf.toml": MANIFEST})
+    assert run(repository) == ExitCode.FINE
+    assert "pipeline_test::scaled" not in capsys.readouterr().err
+    assert run(repository, "--strict") == ExitCode.MODEL_FAILED
+    assert "net: no formula for pipeline_test::scaled × 1 in (model)" in capsys.readouterr().err
+    assert "`pipeline_test::scaled` × 1 in `(model)`" in written(repository, "report.md")
+
+    formula = '[ops]\n"pipeline_test::scaled" = "zoo:cost"\n'
+    (repository / "modelperf.toml").write_text(MANIFEST + formula)
+    assert run(repository, "--strict") == ExitCode.FINE
+    (model,) = comparison_in(repository).models
+    # 8 outputs of 4 products, 3 sums and a bias, each scaled once.
+    assert model.head.cost.madds == 8 * (4 + 3 + 1) + 8
+    assert model.head.cost.uncounted == {}
+
+
+@pytest.mark.slow
+def test_thops_figures_stand_in_the_report(repository):
+    commit(repository, {"zoo.py": MODEL, "modelperf.toml": MANIFEST})
+    assert run(repository) == ExitCode.FINE
+    assert "<summary>Second opinion: thop</summary>" in written(repository, "report.md")

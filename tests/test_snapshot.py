@@ -80,15 +80,30 @@ def test_merge_keeps_every_model_in_order(snapshot):
     assert whole.machine == snapshot.machine
 
 
-def test_merge_of_two_machines_claims_neither(snapshot):
+def test_merge_of_two_machines_keeps_each_model_s_and_still_compares_their_times(snapshot):
     other = replace(snapshot.machine, cpu="another")
     parts = {"1": shard(snapshot, "a"), "2": replace(shard(snapshot, "b"), machine=other)}
-    assert merge(parts).machine is None
+    whole = merge(parts)
+    assert whole.machine is None
+    assert [model.machine for model in whole.models] == [snapshot.machine, other]
+    for model in compare(whole, whole, {}).models:
+        latency = next(delta for delta in model.metrics if delta.metric == "latency_ms")
+        assert latency.change == "within noise"
+
+
+def test_notes_travel_with_the_snapshots(snapshot):
+    noted = replace(snapshot, notes=("The base has no manifest.",))
+    text = to_json(noted)
+    assert compare(read_snapshot(text, "base"), snapshot, {}).notes == noted.notes
+    shards = {"1": replace(shard(snapshot, "a"), notes=noted.notes), "2": shard(snapshot, "b")}
+    assert merge(shards).notes == noted.notes
 
 
 def test_merge_refuses_a_model_twice_and_another_revision(snapshot):
     with pytest.raises(SnapshotError, match="'a' is in one and again in two"):
         merge({"one": shard(snapshot, "a"), "two": shard(snapshot, "a")})
     elsewhere = replace(snapshot.revision, sha="0" * 40)
-    with pytest.raises(SnapshotError, match="not shards of one run"):
-        merge({"1": snapshot, "2": replace(shard(snapshot, "z"), revision=elsewhere)})
+    dirty = replace(snapshot.revision, dirty=not snapshot.revision.dirty)
+    for other in (elsewhere, dirty):
+        with pytest.raises(SnapshotError, match="not shards of one run"):
+            merge({"1": snapshot, "2": replace(shard(snapshot, "z"), revision=other)})

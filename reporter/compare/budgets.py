@@ -8,9 +8,16 @@ from typing import Literal
 
 from ..errors import ExitCode, most_telling
 from ..metrics import BY_NAME
-from ..records import Budget, BudgetVerdict, Comparison, MetricDelta, ModelState
+from ..records import (
+    Budget,
+    BudgetVerdict,
+    Comparison,
+    FailOn,
+    MetricDelta,
+    ModelResult,
+    ModelState,
+)
 
-FailOn = Literal["budget", "regression", "never"]
 Verdict = Literal["kept", "broken", "unknown"]
 
 _WITHOUT_BASE: Mapping[ModelState, str] = {
@@ -74,13 +81,22 @@ def _is_broken(budget: Budget, delta: MetricDelta) -> bool:
     return head > limit if metric.better == "lower" else head < limit
 
 
-def exit_code(comparison: Comparison, fail_on: FailOn) -> ExitCode:
+def uncounted_at_head(comparison: Comparison) -> Mapping[str, ModelResult]:
+    """The models of head, by name, of whose operations some have no formula."""
+    heads = {model.name: model.head for model in comparison.models}
+    return {
+        name: head for name, head in heads.items() if head and head.cost and head.cost.uncounted
+    }
+
+
+def exit_code(comparison: Comparison, fail_on: FailOn, *, strict: bool = False) -> ExitCode:
     """What the program should tell its caller about a finished comparison.
 
     Args:
         comparison: The finished comparison.
         fail_on: `budget`: a broken budget is a failure; `regression`: so is any metric that got
             worse by more than noise; `never`: neither is.
+        strict: Whether a model with uncounted operations at head counts as one that failed.
 
     Returns:
         `REGRESSED`, `MODEL_FAILED` (whatever `fail_on` says, also where only the timing of a model
@@ -93,5 +109,7 @@ def exit_code(comparison: Comparison, fail_on: FailOn) -> ExitCode:
     if fail_on == "regression" and any(d.change == "worse" for m in models for d in m.metrics):
         codes.add(ExitCode.REGRESSED)
     if any(model.head is not None and model.head.error is not None for model in models):
+        codes.add(ExitCode.MODEL_FAILED)
+    if strict and uncounted_at_head(comparison):
         codes.add(ExitCode.MODEL_FAILED)
     return most_telling(codes)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..metrics import METRICS, Metric
+from ..metrics import BY_NAME, METRICS, Metric
 from ..records import (
     Budget,
     Change,
@@ -22,8 +22,9 @@ from ..records import (
     Snapshot,
 )
 from .budgets import judge_budget
-from .layers import exact_change, layer_deltas
+from .layers import LAYER_METRICS, exact_change, layer_deltas
 from .noise import judge, spread_of, why_not_comparable
+from .question import declared_differently, why_other_question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,19 @@ class _Pair:
     machines: tuple[Machine | None, Machine | None]
     has_base: bool
 
+    @property
+    def declared_differently(self) -> tuple[str, ...]:
+        if self.base is None or self.head is None:
+            return ()
+        return declared_differently(self.base, self.head)
+
     def why_not_comparable(self, metric: Metric) -> str | None:
+        if self.base is None or self.head is None:
+            return None
+        asked = why_other_question(metric, self.base, self.head)
+        return asked or self.why_measured_apart(metric)
+
+    def why_measured_apart(self, metric: Metric) -> str | None:
         if self.base is None or self.head is None:
             return None
         return why_not_comparable(metric, self.base, self.head, self.machines)
@@ -61,12 +74,11 @@ def compare(
     """
     before = {} if base is None else {result.name: result for result in base.models}
     after = {result.name: result for result in head.models}
-    machines = (base.machine if base else None, head.machine)
     pairs = {
         name: _Pair(
             base=before.get(name),
             head=after.get(name),
-            machines=machines,
+            machines=(_machine(name, before, base), _machine(name, after, head)),
             has_base=base is not None,
         )
         for name in (*after, *(name for name in before if name not in after))
@@ -76,8 +88,20 @@ def compare(
         head=_side(head),
         base=None if base is None else _side(base),
         models=tuple(_model(name, pair, budgets.get(name, ())) for name, pair in pairs.items()),
-        notes=(*notes, *_notes(pairs)),
+        notes=(*_told(base, head), *notes, *_notes(pairs)),
     )
+
+
+def _machine(
+    name: str, results: Mapping[str, ModelResult], snapshot: Snapshot | None
+) -> Machine | None:
+    result = results.get(name)
+    own = result.machine if result is not None else None
+    return own or (snapshot.machine if snapshot is not None else None)
+
+
+def _told(base: Snapshot | None, head: Snapshot) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*(base.notes if base else ()), *head.notes)))
 
 
 def _side(snapshot: Snapshot) -> Side:
@@ -104,6 +128,7 @@ def _model(name: str, pair: _Pair, budgets: tuple[Budget, ...]) -> ModelDelta:
         base=pair.base,
         head=pair.head,
         declaration_changes=tuple(_declaration_changes(pair)),
+        declared_differently=pair.declared_differently,
     )
 
 
@@ -154,17 +179,25 @@ def _change(
 def _layers(pair: _Pair, state: ModelState) -> tuple[LayerDelta, ...]:
     if state != "compared" or pair.base is None or pair.head is None:
         return ()
-    return layer_deltas(pair.base.layers, pair.head.layers)
+    metrics = [BY_NAME[name] for name in LAYER_METRICS]
+    comparable = (metric.name for metric in metrics if not pair.why_not_comparable(metric))
+    return layer_deltas(pair.base.layers, pair.head.layers, tuple(comparable))
 
 
 def _notes(pairs: Mapping[str, _Pair]) -> list[str]:
-    """One sentence for each reason that kept measurements from being compared."""
+    """One sentence for each reason that kept measurements of the same from being compared."""
     by_reason: dict[str, list[str]] = {}
     for name, pair in pairs.items():
         reasons: dict[str, list[str]] = {}
         for metric in METRICS:
-            reason = pair.why_not_comparable(metric)
-            if reason and pair.base and pair.head and _both(metric, pair.base, pair.head):
+            reason = pair.why_measured_apart(metric)
+            if (
+                reason
+                and not pair.declared_differently
+                and pair.base
+                and pair.head
+                and _both(metric, pair.base, pair.head)
+            ):
                 reasons.setdefault(reason, []).append(metric.label)
         for reason, labels in reasons.items():
             by_reason.setdefault(reason, []).append(f"{name} ({', '.join(labels)})")

@@ -22,22 +22,24 @@ _ROOT = ""
 Side = Mapping[str, Layer]
 
 
-def layer_deltas(base: Sequence[Layer], head: Sequence[Layer]) -> tuple[LayerDelta, ...]:
-    """The modules that differ, matched by path: head's order, then the removed ones."""
+def layer_deltas(
+    base: Sequence[Layer], head: Sequence[Layer], metrics: Sequence[str] = LAYER_METRICS
+) -> tuple[LayerDelta, ...]:
+    """The modules that differ in these metrics, by path: head's order, then the removed ones."""
     before = {layer.path: layer for layer in base}
     after = {layer.path: layer for layer in head}
-    changed = _own_changes(base, head)
-    found = [_delta(before.get(path), layer) for path, layer in after.items() if path in changed]
-    found += [_delta(before[path], None) for path in before if path in changed - after.keys()]
-    return tuple(found)
+    changed = _own_changes(base, head, metrics)
+    pairs = [(before.get(path), layer) for path, layer in after.items() if path in changed]
+    removed = [before[path] for path in before if path in changed - after.keys()]
+    return tuple(_delta(*pair, metrics) for pair in [*pairs, *((layer, None) for layer in removed)])
 
 
-def _own_changes(base: Sequence[Layer], head: Sequence[Layer]) -> set[str]:
+def _own_changes(base: Sequence[Layer], head: Sequence[Layer], metrics: Sequence[str]) -> set[str]:
     before = {layer.path: layer for layer in base}
     after = {layer.path: layer for layer in head}
     both = before.keys() & after.keys()
     changed = {path for path in both if before[path].type != after[path].type}
-    for name in LAYER_METRICS:
+    for name in metrics:
         own_before, own_after = own_values(base, name), own_values(head, name)
         changed |= {path for path in both if own_before[path] != own_after[path]}
     for mine, other in ((after, before), (before, after)):
@@ -65,7 +67,7 @@ def _has_children(path: str, side: Side) -> bool:
     return any(other.startswith(f"{path}.") for other in side)
 
 
-def _delta(base: Layer | None, head: Layer | None) -> LayerDelta:
+def _delta(base: Layer | None, head: Layer | None, metrics: Sequence[str]) -> LayerDelta:
     state: Literal["changed", "added", "removed"] = (
         "added" if base is None else "removed" if head is None else "changed"
     )
@@ -75,7 +77,7 @@ def _delta(base: Layer | None, head: Layer | None) -> LayerDelta:
         path=present[-1].path,
         type=" → ".join(kinds),
         state=state,
-        metrics=tuple(_metric(name, base, head) for name in LAYER_METRICS),
+        metrics=tuple(_metric(name, base, head) for name in metrics),
     )
 
 

@@ -1,9 +1,10 @@
 """Whether a measured change is larger than the spread it was measured with.
 
-Until timings are taken in several fresh pairs of processes, one process pair carries a bias of
-its own, so the rule is a conservative one: a change counts only when the middle 80 % of both
-sides do not even touch and the medians are at least `MINIMUM_EFFECT` apart. If the two sides
-cannot be held against each other at all, the answer is "not comparable", never a guess.
+Timings come from one pair of processes, which carries a bias of its own, so the rule is a
+conservative one: a change counts only when the middle 80 % of both sides do not even touch, when
+the medians are at least `MINIMUM_EFFECT` apart, and when neither side was run fewer than
+`MINIMUM_FORWARDS` times. If the two sides cannot be held against each other at all, the answer is
+"not comparable", never a guess.
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ from typing import Literal
 from ..metrics import Metric
 from ..records import Machine, ModelResult, Timing
 
-MINIMUM_EFFECT = 0.02
-"""Share of base below which nobody would act on a change, however certain it is."""
+MINIMUM_EFFECT = 0.05
+"""Share of base below which a change may be the bias of this pair of processes."""
+
+MINIMUM_FORWARDS = 5
+"""Of one side. Two sides of five that are alike lie wholly apart in 2 of C(10, 5) = 252 draws,
+two of three in 2 of C(6, 3) = 20."""
 
 Judgement = Literal["better", "worse", "within noise"]
 
@@ -27,8 +32,9 @@ and what that does to the time is a true answer. The amount of memory does not s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """A median with the 10th and the 90th percentile around it, all in the metric's unit."""
+    """The median of `n` forwards between their 10th and 90th percentile, in the metric's unit."""
 
+    n: int
     low: float
     median: float
     high: float
@@ -38,14 +44,14 @@ def _latency(timing: Timing) -> Spread | None:
     seen = timing.latency
     if seen is None:
         return None
-    return Spread(low=seen.p10_ms, median=seen.median_ms, high=seen.p90_ms)
+    return Spread(n=seen.n, low=seen.p10_ms, median=seen.median_ms, high=seen.p90_ms)
 
 
 def _throughput(timing: Timing) -> Spread | None:
     seen = timing.throughput
     if seen is None:
         return None
-    return Spread(low=seen.p10_per_s, median=seen.median_per_s, high=seen.p90_per_s)
+    return Spread(n=seen.n, low=seen.p10_per_s, median=seen.median_per_s, high=seen.p90_per_s)
 
 
 _SPREADS: Mapping[str, Callable[[Timing], Spread | None]] = {
@@ -113,6 +119,7 @@ def why_not_comparable(
 def judge(base: Spread, head: Spread, better: Literal["lower", "higher"]) -> Judgement:
     """Hold two spreads against each other by the rule of this module."""
     touching = base.low <= head.high and head.low <= base.high
-    if touching or abs(head.median - base.median) < MINIMUM_EFFECT * base.median:
+    too_close = abs(head.median - base.median) < MINIMUM_EFFECT * base.median
+    if touching or too_close or min(base.n, head.n) < MINIMUM_FORWARDS:
         return "within noise"
     return "better" if (head.median < base.median) == (better == "lower") else "worse"

@@ -9,11 +9,13 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from .. import __version__
 from ..errors import UsageError
 from ..records import Json
 from .settings import (
+    COLUMNS,
     OUTPUT_FOLDER,
     CompareSettings,
     DoctorSettings,
@@ -27,6 +29,7 @@ from .settings import (
     Settings,
     ValidateSettings,
 )
+from .wording import did_you_mean
 
 
 def parse_arguments(argv: Sequence[str]) -> Settings:
@@ -85,7 +88,7 @@ def _report(parser: argparse.ArgumentParser) -> None:
     _fail_on(parser)
     _selection(parser)
     _measuring(parser)
-    parser.set_defaults(make=_report_settings, layer_trees=False, depth=2)
+    parser.set_defaults(make=_report_settings, layer_trees=False, depth=2, columns=())
 
 
 def _report_settings(given: argparse.Namespace) -> ReportSettings:
@@ -98,11 +101,13 @@ def _report_settings(given: argparse.Namespace) -> ReportSettings:
         quiet=given.quiet,
         seconds=given.seconds,
         timeout_s=given.timeout,
+        strict=given.strict,
         only=tuple(given.model),
         shard=given.shard,
         overrides=_overrides(given),
         layer_trees=given.layer_trees,
         depth=given.depth,
+        columns=given.columns,
     )
 
 
@@ -122,6 +127,13 @@ def _profile(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--depth", type=_depth, default=2, help="levels of the layer tree to print, or all"
+    )
+    parser.add_argument(
+        "--columns",
+        type=_columns,
+        default=(),
+        metavar="NAME,…",
+        help=f"columns of the layer tree, of {', '.join(COLUMNS)} (default: what has room)",
     )
     _project(parser)
     _output_folder(parser, None)
@@ -151,8 +163,10 @@ def _profile_settings(given: argparse.Namespace) -> ReportSettings | ProfileSett
         quiet=given.quiet,
         seconds=given.seconds,
         timeout_s=given.timeout,
+        strict=given.strict,
         overrides=_overrides(given),
         depth=given.depth,
+        columns=given.columns,
     )
 
 
@@ -310,7 +324,12 @@ def _measuring(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="the longest that one step of one model may take (default: 600)",
     )
-    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N, in place of the manifest's")
+    parser.add_argument(
+        "--strict", action="store_true", help="operations without a formula are an error (code 3)"
+    )
+    parser.add_argument(
+        "--device", type=_device, help="auto, cpu, cuda or cuda:N, in place of the manifest's"
+    )
     parser.add_argument("--dtype", choices=("float32", "float16", "bfloat16", "model"))
     parser.add_argument("--mode", choices=("inference", "train"))
     _quiet(parser)
@@ -336,19 +355,39 @@ def _folder(text: str) -> Path:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return value
 
 
+def _device(text: str) -> str:
+    from .tables import check_device
+
+    try:
+        return check_device(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _depth(text: str) -> int | None:
     if text == "all":
         return None
-    depth = int(text)
-    if depth < 0:
+    if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number of levels nor 'all'")
-    return depth
+    return int(text)
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    for name in names:
+        if name not in COLUMNS:
+            near = did_you_mean(name, COLUMNS)
+            raise argparse.ArgumentTypeError(f"no column {name!r}; {', '.join(COLUMNS)}{near}")
+    return names
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -358,10 +397,14 @@ def _shard(text: str) -> tuple[int, int]:
     return int(index), int(number)
 
 
+def _no_json_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a number in JSON")
+
+
 def _json_object(text: str) -> dict[str, Json]:
     try:
-        value = json.loads(text)
-    except ValueError as error:
+        value = json.loads(text, parse_constant=_no_json_number)
+    except (ValueError, RecursionError) as error:
         raise argparse.ArgumentTypeError(f"not JSON: {error}") from None
     if not isinstance(value, dict):
         raise argparse.ArgumentTypeError("not a JSON object, as in '{\"num_classes\": 10}'")

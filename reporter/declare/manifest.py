@@ -30,14 +30,27 @@ def find_manifest(tree: Path) -> Path | None:
     `modelperf.toml` goes before the `[tool.modelperf]` of a `pyproject.toml`.
 
     Raises:
-        ManifestError: the `pyproject.toml` that might hold it is not TOML.
+        ManifestError: there is something else of that name, or the `pyproject.toml` that might
+            hold it is not TOML.
     """
     own, shared = tree / MANIFEST_NAME, tree / PYPROJECT_NAME
     if own.is_file():
         return own
+    if own.is_symlink() or own.exists():
+        raise ManifestError(f"{own} is there, but it is no file that could be read")
     if shared.is_file() and _tool_table(_parsed(_text_of(shared), PYPROJECT_NAME)) is not None:
         return shared
     return None
+
+
+def load_manifest(path: Path, tree: Path) -> Manifest:
+    """The manifest in a file of `tree`, by whose path below it errors name it.
+
+    Raises:
+        ManifestError: it cannot be read, or is no manifest.
+    """
+    source = path.relative_to(tree) if path.is_relative_to(tree) else path
+    return read_manifest(_text_of(path), source.as_posix())
 
 
 def read_manifest(text: str, source: str) -> Manifest:
@@ -78,6 +91,7 @@ def declaration_of(spec: ModelSpec) -> dict[str, Json]:
         "kwargs": _sorted(dict(spec.kwargs)),
         "inputs": _inputs_declaration(spec.inputs),
         "measure": asdict(spec.measure),
+        **({"ops": _sorted(dict(spec.formulas))} if spec.formulas else {}),
     }
 
 
@@ -86,6 +100,8 @@ def _text_of(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path.name}: not UTF-8 at byte {error.start}") from None
+    except OSError as error:
+        raise ManifestError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _parsed(text: str, source: str) -> dict[str, Json]:
@@ -122,6 +138,7 @@ def _spec(model: ModelTable, manifest: ManifestTable) -> ModelSpec:
         inputs=_inputs(model.inputs),
         measure=measure,
         budgets=_budgets(manifest.budget.stated() | model.budget.stated()),
+        formulas=manifest.ops,
     )
 
 

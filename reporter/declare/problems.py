@@ -46,7 +46,7 @@ _KEY_ALIASES: Mapping[str, Mapping[str, str]] = {
 }
 _MISSING: Mapping[str, str] = {
     "model": "no [[model]] in it, so there is nothing to measure; "
-    "`modelperf-report init` writes a first one",
+    f'write one: [[model]] with name = "net", target = "{EXAMPLE}" and {_INPUTS_EXAMPLE}',
     "name": 'missing; expected what the report shall call the model, as in name = "resnet50"',
     "target": f'missing; expected "module:attribute", as in target = "{EXAMPLE}"',
     "inputs": f"missing; expected what forward takes, as in {_INPUTS_EXAMPLE}, "
@@ -159,7 +159,7 @@ def _place(location: Location, document: Mapping[str, Json], prefix: str) -> str
     match location:
         case ("model", int(index), *rest):
             table = f"[[{prefix}model]] {_model_label(document, index)}"
-        case (("measure" | "budget") as name, *rest):
+        case (("measure" | "budget" | "ops") as name, *rest):
             table = f"[{prefix}{name}]"
         case ("model",) if not _models(document) and not document.get("model"):
             table, rest = "", []
@@ -251,6 +251,10 @@ def _not_a_list(error: Mapping[str, Any], location: Location) -> str:
     return f'expected an array such as ["batch", 3, 224, 224], found {shown(error["input"])}'
 
 
+def _not_operations(error: Mapping[str, Any], _: Location) -> str:
+    return f'expected lines such as "mylib::gelu" = "{EXAMPLE}", found {shown(error["input"])}'
+
+
 def _no_form(error: Mapping[str, Any], _: Location) -> str:
     return (
         f"expected an array of entries, a table of entries or "
@@ -273,6 +277,7 @@ _WORDINGS: Mapping[str, Callable[[Mapping[str, Any], Location], str]] = {
     "extra_forbidden": _unknown_key,
     "model_type": _not_a_table,
     "list_type": _not_a_list,
+    "dict_type": _not_operations,
     "union_tag_not_found": _no_form,
     "other": _other,
 }

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Union
 
-from ..records import Dtype, Inputs, Json, Mode
-
-FailOn = Literal["budget", "regression", "never"]
+from ..records import Dtype, FailOn, Inputs, Json, Mode
 
 OUTPUT_FOLDER = "modelperf-report"
+COLUMNS = ("input", "output", "params", "flops", "share", "madd", "read", "write")
+"""What the layer tree can show of each layer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +40,11 @@ class ReportSettings:
     timeout_s: float = 600.0
     only: tuple[str, ...] = ()
     shard: tuple[int, int] | None = None
+    strict: bool = False
     overrides: Overrides = Overrides()
     layer_trees: bool = False
     depth: int | None = 2
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +60,10 @@ class ProfileSettings:
     quiet: bool = False
     seconds: float = 1.0
     timeout_s: float = 600.0
+    strict: bool = False
     overrides: Overrides = Overrides()
     depth: int | None = 2
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

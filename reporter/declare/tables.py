@@ -32,6 +32,8 @@ _DEVICES = ("auto", "cpu", "cuda", "cuda:0")
 _DEVICE_PATTERN = r"^(auto|cpu|cuda(:(0|[1-9][0-9]*))?)$"
 _TARGET_PATTERN = r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*$"
 _IDENTIFIER_PATTERN = r"^[^\W\d]\w*$"
+_OPERATION_PATTERN = r"^\w+::\w+$"
+_OPERATION_EXAMPLE = '"mylib::fused_gelu"'
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +83,12 @@ def _check_not_one_entry(value: Json) -> Json:
     return value
 
 
-def _check_device(value: Json) -> str:
+def check_device(value: Json) -> str:
+    """The value itself, when it names a device.
+
+    Raises:
+        ValueError: it does not; the message suggests what was probably meant.
+    """
     if isinstance(value, str) and re.fullmatch(_DEVICE_PATTERN, value):
         return value
     return choice(value, _DEVICES, {"gpu": "cuda"})
@@ -99,6 +106,15 @@ def _check_kwargs(value: Json) -> Json:
     raise ValueError(f"expected a table such as {{ num_classes = 1000 }}, found {shown(value)}")
 
 
+def _check_operation(value: Json) -> str:
+    if isinstance(value, str) and re.fullmatch(_OPERATION_PATTERN, value):
+        return value
+    raise ValueError(
+        f"expected an operation with its namespace, such as {_OPERATION_EXAMPLE}, "
+        f"found {shown(value)}"
+    )
+
+
 _ARGUMENT_NAME_SCHEMA = {"type": "string", "pattern": _IDENTIFIER_PATTERN}
 _MODE_ALIASES = {
     "eval": "inference",
@@ -113,8 +129,11 @@ _Target = Annotated[
     str,
     _Leaf(check_target, {"type": "string", "pattern": _TARGET_PATTERN, "examples": [EXAMPLE]}),
 ]
+_Operation = Annotated[
+    str, _Leaf(_check_operation, {"type": "string", "pattern": _OPERATION_PATTERN})
+]
 _Kwargs = Annotated[dict[str, Json], _Leaf(_check_kwargs, {"type": "object"})]
-_Device = Annotated[str, _Leaf(_check_device, {"type": "string", "pattern": _DEVICE_PATTERN})]
+_Device = Annotated[str, _Leaf(check_device, {"type": "string", "pattern": _DEVICE_PATTERN})]
 _MeasureDtype = Annotated[str, _one_of(get_args(Dtype), inputs.DTYPE_ALIASES)]
 _Mode = Annotated[str, _one_of(get_args(Mode), _MODE_ALIASES)]
 _Batch = Annotated[int, _Leaf(_check_batch, {"type": "integer", "minimum": 1})]
@@ -281,6 +300,12 @@ class ManifestTable(Table):
         default_factory=MeasureTable, description="Defaults for every model."
     )
     budget: BudgetTable = Field(default_factory=BudgetTable, description="Limits for every model.")
+    ops: dict[_Operation, _Target] = Field(
+        default_factory=dict,
+        description="Formulas of your own operators: namespace::name = module:attribute of a "
+        "callable of the arguments' and results' shapes.",
+        examples=[{"mylib::fused_gelu": "zoo.costs:fused_gelu"}],
+    )
 
 
 def manifest_schema() -> dict[str, Json]:
@@ -294,6 +319,7 @@ def manifest_schema() -> dict[str, Json]:
         "additionalProperties": {"$ref": "#/$defs/EntryTable"},
         "propertyNames": {"pattern": _IDENTIFIER_PATTERN},
     }
+    schema["properties"]["ops"]["additionalProperties"] = False
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,

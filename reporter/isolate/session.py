@@ -24,6 +24,7 @@ from ..records import (
     ModelError,
     ModelResult,
     ModelSpec,
+    SecondOpinion,
     Throughput,
     Timing,
 )
@@ -67,7 +68,7 @@ class TimingPlan:
 
     seconds: float = 1.0
     blocks: int = 5
-    forwards: int = 3
+    forwards: int = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +142,8 @@ def profile_trees(
         for name in model_names(head, base):
             progress(name)
             _profile_model(name, [side for side in sides if name in side.specs], timing, order)
+            if name in sides[0].specs:
+                sides[0].ask_second_opinion(name)
         profiled = [side.profiled() for side in sides]
     return profiled[0], profiled[1] if base is not None else None
 
@@ -245,6 +248,16 @@ class _Side:
             message=f"module {module!r} came from the working tree ({file}), not from this one: "
             "it is installed in place (pip install -e), in a layout other than src/ or flat",
         )
+
+    def ask_second_opinion(self, name: str) -> None:
+        """Add to a counted model's result what another counter says; it never costs the row."""
+        result = self.results[name]
+        if result.cost is None:
+            return
+        found = self.ask(lambda worker: worker.second_opinion(self.specs[name]))
+        if isinstance(found, ModelError):
+            found = SecondOpinion(tool="thop", error=f"thop could not: {found.message}")
+        self.results[name] = replace(result, second_opinion=found)
 
     def release(self) -> None:
         """Drop the prepared model, where there still is a worker that has it."""
@@ -357,4 +370,5 @@ def _result(
         cost=found.cost,
         layers=found.layers,
         counting=found.counting,
+        uncounted_modules=found.uncounted_modules,
     )

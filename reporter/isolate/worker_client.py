@@ -6,7 +6,7 @@ import functools
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 from ..errors import WorkerError
@@ -19,6 +19,7 @@ from ..records import (
     Machine,
     ModelError,
     ModelSpec,
+    SecondOpinion,
     Throughput,
 )
 
@@ -75,6 +76,7 @@ class Counted:
     cost: Cost
     layers: tuple[Layer, ...]
     counting: Counting
+    uncounted_modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,11 @@ class _Peak:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Origins:
     files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opinion:
+    opinion: SecondOpinion | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +143,10 @@ class WorkerClient:
     def count(self, model: ModelSpec) -> Counted:
         """The exact cost of the model."""
         return self._ask(Counted, "count", model=asdict(model))
+
+    def second_opinion(self, model: ModelSpec) -> SecondOpinion | None:
+        """What another counter says of the model; None where there is none in its environment."""
+        return self._ask(_Opinion, "second_opinion", model=asdict(model)).opinion
 
     def imported_files(self) -> Mapping[str, str]:
         """Where each module that the worker has imported comes from, installed ones left out."""

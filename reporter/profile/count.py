@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,13 +20,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ..records import Cost, Layer, Mode
 from .activations import LiveStorages
+from .attention_choice import FusedAttention
 from .load import is_uninitialised
 from .meta_kernels import meta_result
-from .modules import ModuleCalls, Tally, initialised_parameters
+from .modules import ModuleCalls, Tally
 from .op_rules.work import NOTHING, Rule
 from .operations import Call, Operation, higher_order_operation, operation
+from .questions import Questions
+from .shadows import Shadows
 from .tensors import Arguments, tensors_in
-
 
 NO_FORMULAS: Mapping[str, Rule] = {}
 
@@ -43,57 +45,64 @@ class Count:
     uncounted_modules: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def count(
+def count(  # noqa: PLR0913 - all but three have a default and a name
     model: nn.Module,
     arguments: Arguments,
     mode: Mode,
     *,
     graph: bool = False,
     formulas: Mapping[str, Rule] = NO_FORMULAS,
+    shadows: Shadows | None = None,
 ) -> Count:
     """Run `model` once on `arguments` and count it; in `train` mode, its backward too.
 
     The model's tensors and the arguments may be on the meta device or real. Lazy layers are
     given their weights first. With `graph`, a forward in inference may switch gradients on.
-    `formulas` go before our own.
+    `formulas` go before our own. `shadows` are what is known of the values of meta tensors; with
+    them everything is done on the meta device.
     """
-    initialise_lazy_layers(model, arguments)
-    storages = LiveStorages(excluded=[*model.parameters(), *model.buffers()])
+    initialise_lazy_layers(model, arguments, shadows)
+    calls = ModuleCalls(model)
+    storages = LiveStorages(excluded=[*calls.parameters(), *calls.buffers()])
     for tensor in arguments.tensors():
         storages.add(tensor)
-    with ModuleCalls(model) as calls, _gradients_put_back(model):
-        counter = CountingMode(calls, storages, formulas)
+    with calls, _gradients_put_back(calls.parameters()):
+        counter = CountingMode(calls, storages, formulas, shadows)
         _RUN[mode](model, arguments, counter, torch.no_grad if graph else torch.inference_mode)
-    return _result(model, calls, counter, storages)
+    return _result(calls, counter, storages)
 
 
-def initialise_lazy_layers(model: nn.Module, arguments: Arguments) -> None:
+def initialise_lazy_layers(
+    model: nn.Module, arguments: Arguments, shadows: Shadows | None = None
+) -> None:
     """Run the forward once where a layer waits for it to learn the shape of its weights."""
     if any(map(is_uninitialised, model.parameters())):
-        with torch.no_grad():
+        with torch.no_grad(), nullcontext() if shadows is None else shadows.following():
             arguments.passed_to(model)
 
 
 @contextmanager
-def _gradients_put_back(model: nn.Module) -> Iterator[None]:
+def _gradients_put_back(parameters: Iterable[torch.Tensor]) -> Iterator[None]:
     """No parameter has a gradient inside, and each the one it had afterwards."""
-    gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
-    for parameter, _ in gradients:
-        parameter.grad = None
+    gradients = [(parameter, parameter.grad) for parameter in parameters]
+    for parameter, gradient in gradients:
+        if gradient is not None:
+            parameter.grad = None
     try:
         yield
     finally:
         for parameter, gradient in gradients:
-            parameter.grad = gradient
+            if parameter.grad is not gradient:
+                parameter.grad = gradient
 
 
 def _infer(model: nn.Module, arguments: Arguments, counter: CountingMode, quietly: Any) -> None:
-    with quietly(), counter:
+    with quietly(), counter.questions(), counter:
         arguments.passed_to(model)
 
 
 def _train(model: nn.Module, arguments: Arguments, counter: CountingMode, _: Any) -> None:
-    with torch.enable_grad(), counter:
+    with torch.enable_grad(), counter.questions(), FusedAttention(), counter:
         result = arguments.passed_to(model)
     outputs = differentiable(result)
     seeds = [torch.ones_like(output) for output in outputs]
@@ -116,13 +125,11 @@ def differentiable(result: Any) -> list[torch.Tensor]:
     return outputs
 
 
-def _result(
-    model: nn.Module, calls: ModuleCalls, counter: CountingMode, storages: LiveStorages
-) -> Count:
+def _result(calls: ModuleCalls, counter: CountingMode, storages: LiveStorages) -> Count:
     layers = calls.layers()
     root = layers[0]
-    parameters = list(initialised_parameters(model))
-    buffers = list(model.buffers())
+    parameters = [each for each in calls.parameters() if not is_uninitialised(each)]
+    buffers = calls.buffers()
     cost = Cost(
         macs=root.macs,
         madds=root.madds,
@@ -144,6 +151,17 @@ def _bytes(tensors: Iterable[torch.Tensor]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
+def _only_carried(args: tuple[Any, ...], result: Any) -> bool:
+    """Whether the result is the argument between meta and CPU, which a count holds to be one."""
+    if not args or not isinstance(args[0], torch.Tensor) or not isinstance(result, torch.Tensor):
+        return False
+    given = args[0]
+    return given.device != result.device and (given.dtype, given.shape) == (
+        result.dtype,
+        result.shape,
+    )
+
+
 # Operation by operation ------------------------------------------------------------------------
 
 
@@ -154,9 +172,14 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     def __init__(
-        self, calls: ModuleCalls, storages: LiveStorages, formulas: Mapping[str, Rule]
+        self,
+        calls: ModuleCalls,
+        storages: LiveStorages,
+        formulas: Mapping[str, Rule],
+        shadows: Shadows | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._shadows = shadows
         self.uncounted: Counter[str] = Counter()
         self.uncounted_in: dict[str, dict[str, None]] = defaultdict(dict)
         self._formulas = formulas
@@ -164,6 +187,10 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._storages = storages
 
     supports_higher_order_operators = True
+
+    def questions(self) -> AbstractContextManager[Any]:
+        """The context in which Python's own questions are answered from known values."""
+        return nullcontext() if self._shadows is None else Questions()
 
     def __torch_dispatch__(
         self,
@@ -179,17 +206,35 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(func, HigherOrderOperator):
             return self._with_functions(func, args, kwargs)
         seen = self._with_own_formula(operation(func))
-        if seen.kind == "composite":
-            with self:
-                result = func.decompose(*args, **kwargs)
-            if result is not NotImplemented:
-                return result
-        arguments = seen.named(args, kwargs)
-        result = NotImplemented if seen.mutated else meta_result(seen.name, arguments)
-        if result is NotImplemented:
-            result = func(*args, **kwargs)
-        self._record(Call.of(seen, arguments, result))
-        return result
+        with torch._C.DisableTorchFunction():
+            if seen.kind == "view":
+                return func(*args, **kwargs)
+            if seen.kind == "composite":
+                with self:
+                    result = func.decompose(*args, **kwargs)
+                if result is not NotImplemented:
+                    return result
+            arguments = seen.named(args, kwargs)
+            result = self._result(seen, func, args, kwargs, arguments)
+            if self._shadows is None or not _only_carried(args, result):
+                self._record(Call.of(seen, arguments, result))
+            return result
+
+    def _result(
+        self,
+        seen: Operation,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        arguments: Mapping[str, Any],
+    ) -> Any:
+        """From values where they are known, from shapes where there is a rule, else torch's."""
+        result: Any = NotImplemented
+        if self._shadows is not None:
+            result = self._shadows.result(func, args, kwargs)
+        if result is NotImplemented and not seen.mutated:
+            result = meta_result(seen.name, arguments)
+        return func(*args, **kwargs) if result is NotImplemented else result
 
     def _with_functions(
         self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: Mapping[str, Any]

@@ -1,7 +1,12 @@
-"""What went wrong in the user's code, told as the user would want it told."""
+"""What went wrong in the user's code, told as the user would want it told.
+
+Paths in the tree are told from its root, so that the same failure reads the same at base and head.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +14,13 @@ from pathlib import Path
 
 from ..records import ModelError, Stage
 
+_TREE = os.path.abspath(os.curdir)
+"""A worker starts in the tree that it profiles."""
+_CPP_STACK = re.compile(
+    r"^(?:Exception raised from .* \(most recent call first\):|C\+\+ CapturedTraceback:)$\n?"
+    r"(?:^(?:frame )?#\d+.*$\n?)*",
+    re.MULTILINE,
+)
 _OUR_FOLDER = str(Path(__file__).resolve().parents[1])
 _PLUMBING = (
     ("torch/nn/modules/module.py", "_wrapped_call_impl"),
@@ -54,7 +66,13 @@ def user_traceback(error: BaseException) -> str:
     """The traceback as Python prints it, without our frames and torch's plumbing."""
     report = traceback.TracebackException.from_exception(error, capture_locals=False)
     _cut(report)
-    return "".join(report.format())
+    return _told("".join(report.format()))
+
+
+def _told(text: str) -> str:
+    """Paths from the tree's root, and no stack of torch's C++, which has only addresses."""
+    in_tree = rf"(?<![\w./\\-]){re.escape(_TREE.rstrip(os.sep) + os.sep)}"
+    return _CPP_STACK.sub("", re.sub(in_tree, "", text))
 
 
 def _cut(report: traceback.TracebackException | None) -> None:
@@ -76,6 +94,6 @@ def _is_plumbing(frame: traceback.FrameSummary) -> bool:
 
 
 def _one_line(error: BaseException) -> str:
-    text = str(error).strip()
+    text = _told(str(error)).strip()
     first_line = text.splitlines()[0] if text else ""
     return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
-from ..records import Counting, ModelSpec
+from ..records import Counting, Mode, ModelSpec
 from .count import Count, count
 from .failures import ProfileFailure, failing_in
-from .formulas import own_formulas
-from .load import SEED, build, tensors_of
+from .formulas import Formulas, own_formulas
+from .load import SEED, build, resolve, tensors_of, weightless_copy
 from .machine import memory_bytes
-from .tensors import make_arguments
+from .shadows import Shadows
+from .tensors import Arguments, make_arguments
 
-_NOT_FOR_WANT_OF_VALUES = ("import", "inputs")
+_NOT_FOR_WANT_OF_VALUES = ("target", "import", "inputs")
 """Steps that do not know about meta tensors, so that a second try would fail as the first."""
 
 _WANTS_GRADIENTS = ("does not require grad", "nference tensor")
@@ -53,41 +54,90 @@ class CountedModel:
 def count_model(spec: ModelSpec) -> CountedModel:
     """Count one forward of `spec` at its latency batch.
 
-    Meta tensors need neither weights nor time. A model that reads its own values (`.item()`,
-    numpy, boolean masks) cannot run on them and is counted for real, by the same rules.
+    Meta tensors need neither weights nor time. A model that asks for values which depend on its
+    weights (`.item()`, numpy, boolean masks) cannot run on them and is counted for real, by the
+    same rules; if only its construction asks, it is built for real and run on meta tensors.
 
     Raises:
         ProfileFailure: no rung worked; the error is that of the last one tried.
     """
-    refusal: ProfileFailure
     try:
-        return _on(spec, "meta", reason=None)
+        return _on(spec, "meta", _without_weights, reason=None)
     except ProfileFailure as failure:
         refusal = failure
     if refusal.error.stage in _NOT_FOR_WANT_OF_VALUES or not _fits_in_memory(spec):
         raise refusal
-    return _on(spec, "real", reason=refusal.error.message)
+    if refusal.error.stage == "build":
+        with suppress(ProfileFailure):
+            reason = f"built with real weights: {refusal.error.message}"
+            return _on(spec, "meta", _with_weights_left_behind, reason)
+    return _on(spec, "real", _for_real, reason=refusal.error.message)
 
 
-def _on(spec: ModelSpec, rung: Rung, reason: str | None) -> CountedModel:
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A model, what to call it with, and what is known of its meta tensors' values."""
+
+    model: nn.Module
+    arguments: Arguments
+    shadows: Shadows | None
+    formulas: Formulas
+
+
+def _without_weights(spec: ModelSpec) -> _Ready:
+    resolve(spec.target)
+    shadows = Shadows()
+    with shadows.following():
+        model = build(spec, on_meta=True)
+    return _on_meta(spec, model, shadows)
+
+
+def _with_weights_left_behind(spec: ModelSpec) -> _Ready:
+    shadows = Shadows()
+    model = build(spec, on_meta=False)
+    with shadows.following():
+        model = weightless_copy(model)
+    return _on_meta(spec, model, shadows)
+
+
+def _on_meta(spec: ModelSpec, model: nn.Module, shadows: Shadows) -> _Ready:
+    arguments = make_arguments(spec, model, spec.measure.latency_batch)
+    with shadows.following():
+        arguments = arguments.to("meta")
+    shadows.forget_weights(model)
+    shadows.building = False
+    return _Ready(model, arguments, shadows, own_formulas(spec.formulas))
+
+
+def _for_real(spec: ModelSpec) -> _Ready:
+    model = build(spec, on_meta=False)
+    arguments = make_arguments(spec, model, spec.measure.latency_batch)
+    return _Ready(model, arguments, None, own_formulas(spec.formulas))
+
+
+def _on(
+    spec: ModelSpec, rung: Rung, prepare: Callable[[ModelSpec], _Ready], reason: str | None
+) -> CountedModel:
     try:
-        counted = _counted(spec, rung, graph=False)
+        counted = _counted(prepare(spec), spec.measure.mode, graph=False)
     except ProfileFailure as failure:
         if not any(words in failure.error.message for words in _WANTS_GRADIENTS):
             raise
-        counted = _counted(spec, rung, graph=True)
+        counted = _counted(prepare(spec), spec.measure.mode, graph=True)
     return CountedModel(spec.measure.latency_batch, counted, Counting(rung=rung, reason=reason))
 
 
-def _counted(spec: ModelSpec, rung: Rung, *, graph: bool) -> Count:
-    on_meta = rung == "meta"
-    device = torch.device("meta" if on_meta else "cpu")
-    formulas = own_formulas(spec.formulas)
-    model = build(spec, on_meta=on_meta)
-    arguments = make_arguments(spec, model, spec.measure.latency_batch).to(device)
-    with failing_in("forward"), torch.random.fork_rng(devices=[]), device, operations_in_parts():
+def _counted(ready: _Ready, mode: Mode, *, graph: bool) -> Count:
+    with failing_in("forward"), torch.random.fork_rng(devices=[]), operations_in_parts():
         torch.manual_seed(SEED)
-        return count(model, arguments, spec.measure.mode, graph=graph, formulas=formulas)
+        return count(
+            ready.model,
+            ready.arguments,
+            mode,
+            graph=graph,
+            formulas=ready.formulas,
+            shadows=ready.shadows,
+        )
 
 
 @contextmanager
@@ -101,7 +151,7 @@ def operations_in_parts() -> Iterator[None]:
     try:
         torch.backends.mha.set_fastpath_enabled(False)
         torch._C._set_mkldnn_enabled(False)
-        with _flex_attention_uncompiled():
+        with _flex_attention_anywhere():
             yield
     finally:
         torch._C._set_mkldnn_enabled(one_dnn)
@@ -109,19 +159,25 @@ def operations_in_parts() -> Iterator[None]:
 
 
 @contextmanager
-def _flex_attention_uncompiled() -> Iterator[None]:
-    """`flex_attention` compiles itself, which torch refuses while operations are watched."""
+def _flex_attention_anywhere() -> Iterator[None]:
+    """`flex_attention` neither compiles itself nor refuses the meta device.
+
+    Torch refuses the first while operations are watched.
+    """
     module = sys.modules.get("torch.nn.attention.flex_attention")
-    switch = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
-    if module is None or not hasattr(module, switch):
-        yield
-        return
-    before = getattr(module, switch)
-    setattr(module, switch, True)
+    settings = {"_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG": True, "_validate_device": _any_device}
+    before = {name: getattr(module, name) for name in settings if hasattr(module, name)}
+    for name in before:
+        setattr(module, name, settings[name])
     try:
         yield
     finally:
-        setattr(module, switch, before)
+        for name, value in before.items():
+            setattr(module, name, value)
+
+
+def _any_device(*_: Any) -> None:
+    pass
 
 
 def _fits_in_memory(spec: ModelSpec) -> bool:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ..records import Measure, ModelSpec
-from .failures import failing_in, failure
+from .failures import ProfileFailure, failing_in, failure
 
 SEED = 0
 """Weights and inputs are drawn from this seed, so that both sides see the same numbers."""
@@ -29,16 +29,28 @@ def resolve(target: str) -> Any:
     """The object that `module:attribute` names, importing its module.
 
     Raises:
-        ProfileFailure: stage `import`, when the module does not import or has no such attribute.
+        ProfileFailure: stage `target`, when there is no such module or attribute; stage `import`,
+            when the module is there and does not import.
     """
     module_name, _, attribute_path = target.partition(":")
-    with failing_in("import"), _seeded():
-        found: Any = importlib.import_module(module_name)
+    found = _imported(module_name, target)
     for attribute in attribute_path.split("."):
         if not hasattr(found, attribute):
-            raise failure("import", _no_such_attribute(target, found, attribute))
+            raise failure("target", _no_such_attribute(target, found, attribute))
         found = getattr(found, attribute)
     return found
+
+
+def _imported(module_name: str, target: str) -> Any:
+    try:
+        with failing_in("import"), _seeded():
+            return importlib.import_module(module_name)
+    except ProfileFailure as failed:
+        cause = failed.__cause__
+        missing = cause.name if isinstance(cause, ModuleNotFoundError) else None
+        if missing is None or not f"{module_name}.".startswith(f"{missing}."):
+            raise
+    raise failure("target", f"target {target!r}: there is no module {missing!r}")
 
 
 def _no_such_attribute(target: str, owner: Any, attribute: str) -> str:
@@ -106,10 +118,10 @@ def _seeded() -> Iterator[None]:
 
 def weightless_copy(model: nn.Module) -> nn.Module:
     """A copy whose parameters and buffers are on the meta device; no weight is copied."""
-    shadows: dict[int, Any] = {}
+    copies: dict[int, Any] = {}
     for tensor in _tensors_anywhere(model):
-        shadows[id(tensor)] = _on_meta(tensor)
-    return copy.deepcopy(model, shadows)
+        copies[id(tensor)] = _on_meta(tensor)
+    return copy.deepcopy(model, copies)
 
 
 def _tensors_anywhere(model: nn.Module) -> Iterator[torch.Tensor]:
@@ -120,10 +132,11 @@ def _tensors_anywhere(model: nn.Module) -> Iterator[torch.Tensor]:
 
 
 def _on_meta(tensor: torch.Tensor) -> torch.Tensor:
-    shadow: torch.Tensor = tensor.detach().to("meta")
+    with torch.no_grad():
+        weightless = tensor.to("meta").detach()
     if isinstance(tensor, nn.Parameter):
-        return nn.Parameter(shadow, requires_grad=tensor.requires_grad)
-    return shadow
+        return nn.Parameter(weightless, requires_grad=tensor.requires_grad)
+    return weightless
 
 
 def _configured(model: nn.Module, measure: Measure) -> nn.Module:

@@ -7,7 +7,7 @@ wrong, is left to torch: a kernel here returns `NotImplemented`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -31,23 +31,117 @@ def _alike(*tensors: torch.Tensor | None) -> bool:
     )
 
 
+def _made(model: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    return torch.empty(shape, dtype=model.dtype, device=model.device)
+
+
+def _made_like(model: torch.Tensor) -> torch.Tensor:
+    """As `torch.empty_like`, which on the meta device is Python and fifty times slower."""
+    if not _is_dense(model):
+        return torch.empty_like(model)
+    return torch.empty_strided(model.shape, model.stride(), dtype=model.dtype, device=model.device)
+
+
+def _is_dense(tensor: torch.Tensor) -> bool:
+    """Whether its elements lie in memory without gaps or overlaps, in whatever order."""
+    if tensor.is_contiguous():
+        return True
+    expected = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size != 1:
+            if stride != expected:
+                return False
+            expected *= size
+    return True
+
+
 def _like_the(argument: str) -> Kernel:
     def kernel(arg: Mapping[str, Any]) -> Any:
         source = arg[argument]
-        if not _alike(source) or arg.get("dtype") is not None or not source.is_contiguous():
+        if not _alike(source) or arg.get("dtype") is not None or not _is_dense(source):
             return NotImplemented
-        return torch.empty_like(source)
+        return _made_like(source)
 
     return kernel
 
 
 def _binary(arg: Mapping[str, Any]) -> Any:
+    """Laid out as the left operand if that has the full shape: its order of dimensions decides."""
     left, right = arg["self"], arg["other"]
+    if not isinstance(left, torch.Tensor) or arg.get("rounding_mode") is not None:
+        return NotImplemented
+    if isinstance(right, (int, float)):
+        return _made_like(left) if _alike(left) and _is_dense(left) else NotImplemented
     if not isinstance(right, torch.Tensor) or not _alike(left, right):
         return NotImplemented
-    if left.shape != right.shape or not left.is_contiguous() or not right.is_contiguous():
+    if _reaches(left.shape, right.shape):
+        return _made_like(left) if _is_dense(left) else NotImplemented
+    if _reaches(right.shape, left.shape) and left.is_contiguous() and right.is_contiguous():
+        return _made_like(right)
+    return NotImplemented
+
+
+def _reaches(full: torch.Size, part: torch.Size) -> bool:
+    """Whether `part` broadcasts to `full` itself."""
+    if len(part) > len(full):
+        return False
+    sides = zip(reversed(part), reversed(full), strict=False)
+    return all(side in (1, whole) for side, whole in sides)
+
+
+def _power(arg: Mapping[str, Any]) -> Any:
+    source, exponent = arg["self"], arg["exponent"]
+    if not isinstance(source, torch.Tensor) or not isinstance(exponent, (int, float)):
         return NotImplemented
-    return torch.empty_like(left)
+    return _made_like(source) if _alike(source) and _is_dense(source) else NotImplemented
+
+
+def _mean(arg: Mapping[str, Any]) -> Any:
+    source, dims = arg["self"], arg.get("dim")
+    if not dims or arg["dtype"] is not None or not _alike(source) or not source.is_contiguous():
+        return NotImplemented
+    if any(not -source.dim() <= dim < source.dim() for dim in dims):
+        return NotImplemented
+    gone = {dim % source.dim() for dim in dims}
+    sides = [1 if axis in gone else side for axis, side in enumerate(source.shape)]
+    if not arg["keepdim"]:
+        sides = [side for axis, side in enumerate(sides) if axis not in gone]
+    return _made(source, sides) if len(gone) == len(dims) else NotImplemented
+
+
+def _embedding(arg: Mapping[str, Any]) -> Any:
+    weight, indices = arg["weight"], arg["indices"]
+    if not _alike(weight) or weight.dim() != 2 or indices.dtype != torch.int64:
+        return NotImplemented
+    if not indices.is_meta:
+        return NotImplemented
+    return _made(weight, (*indices.shape, weight.shape[1]))
+
+
+def _biased_product(arg: Mapping[str, Any]) -> Any:
+    bias, left, right = arg["self"], arg["mat1"], arg["mat2"]
+    if not _alike(bias, left, right) or left.dim() != 2 or right.dim() != 2:
+        return NotImplemented
+    shape = (left.shape[0], right.shape[1])
+    if left.shape[1] != right.shape[0] or not _reaches(torch.Size(shape), bias.shape):
+        return NotImplemented
+    return _made(left, shape)
+
+
+def _cat(arg: Mapping[str, Any]) -> Any:
+    parts, axis = arg["tensors"], arg["dim"]
+    first = parts[0]
+    rank = first.dim()
+    if not _alike(*parts) or not isinstance(axis, int) or not -rank <= axis < rank:
+        return NotImplemented
+    axis %= rank
+    around = first.shape[:axis], first.shape[axis + 1 :]
+    for part in parts:
+        if part.dim() != rank or not part.is_contiguous():
+            return NotImplemented
+        if (part.shape[:axis], part.shape[axis + 1 :]) != around:
+            return NotImplemented
+    return _made(first, (*around[0], sum(part.shape[axis] for part in parts), *around[1]))
 
 
 def _batch_norm(arg: Mapping[str, Any]) -> Any:
@@ -58,7 +152,7 @@ def _batch_norm(arg: Mapping[str, Any]) -> Any:
     channels = source.shape[1]
     if any(part is not None and part.shape != (channels,) for part in parts):
         return NotImplemented
-    return torch.empty_like(source)
+    return _made_like(source)
 
 
 def _layer_norm(arg: Mapping[str, Any]) -> Any:
@@ -68,7 +162,7 @@ def _layer_norm(arg: Mapping[str, Any]) -> Any:
         return NotImplemented
     if any(tuple(each.shape[-len(sides) :]) != sides for each in (source, *parts)):
         return NotImplemented
-    return torch.empty_like(source)
+    return _made_like(source)
 
 
 def _linear(arg: Mapping[str, Any]) -> Any:
@@ -78,7 +172,7 @@ def _linear(arg: Mapping[str, Any]) -> Any:
     rows, columns = weight.shape
     if source.shape[-1] != columns or (bias is not None and bias.shape != (rows,)):
         return NotImplemented
-    return source.new_empty((*source.shape[:-1], rows))
+    return _made(source, (*source.shape[:-1], rows))
 
 
 def _conv2d(arg: Mapping[str, Any]) -> Any:
@@ -93,7 +187,7 @@ def _conv2d(arg: Mapping[str, Any]) -> Any:
     if bias is not None and bias.shape != (rows,):
         return NotImplemented
     sides = [_side(source, weight, arg, axis) for axis in (0, 1)]
-    return source.new_empty((source.shape[0], rows, *sides)) if min(sides) > 0 else NotImplemented
+    return _made(source, (source.shape[0], rows, *sides)) if min(sides) > 0 else NotImplemented
 
 
 def _side(source: torch.Tensor, weight: torch.Tensor, arg: Mapping[str, Any], axis: int) -> int:
@@ -120,13 +214,25 @@ def _attention(arg: Mapping[str, Any]) -> Any:
         or (mask is not None and not _masks(mask, (batch, heads, length, key.shape[2])))
     ):
         return NotImplemented
-    return torch.empty_like(query)
+    return _made_like(query)
 
 
 def _masks(mask: torch.Tensor, scores: tuple[int, ...]) -> bool:
     """Whether the mask broadcasts to the scores."""
     sides = zip(reversed(mask.shape), reversed(scores), strict=False)
     return mask.is_meta and mask.dim() <= 4 and all(own in (1, side) for own, side in sides)
+
+
+def _grouped_product(arg: Mapping[str, Any]) -> Any:
+    """Rows (T, K) by one matrix a group (G, K, N): (T, N). Torch answers for bfloat16 alone."""
+    left, right = arg["self"], arg["mat2"]
+    if not _alike(left, right) or (left.dim(), right.dim()) != (2, 3) or arg["offs"] is None:
+        return NotImplemented
+    if arg["bias"] is not None or arg["out_dtype"] is not None or left.dtype == torch.bfloat16:
+        return NotImplemented
+    if left.shape[1] != right.shape[1] or arg["offs"].shape != right.shape[:1]:
+        return NotImplemented
+    return _made(left, (left.shape[0], right.shape[2]))
 
 
 def _recurrent(arg: Mapping[str, Any]) -> Any:
@@ -140,10 +246,10 @@ def _recurrent(arg: Mapping[str, Any]) -> Any:
         return NotImplemented
     time, batch = (1, 0) if arg["batch_first"] else (0, 1)
     width = states[0].shape[2] * (2 if arg["bidirectional"] else 1)
-    output = source.new_empty((source.shape[time], source.shape[batch], width))
+    output = _made(source, (source.shape[time], source.shape[batch], width))
     if arg["batch_first"]:
         output = output.transpose(0, 1)
-    return (output, *(torch.empty_like(state) for state in states))
+    return (output, *(_made_like(state) for state in states))
 
 
 def _fits(arg: Mapping[str, Any], source: torch.Tensor, states: list[torch.Tensor]) -> bool:
@@ -158,14 +264,20 @@ _KERNELS: Mapping[str, Kernel] = {
     **{
         f"aten::{name}": _like_the("self")
         for name in ("relu", "gelu", "silu", "sigmoid", "tanh", "hardswish", "hardsigmoid",
-                     "softmax")
+                     "hardtanh", "relu6", "elu", "leaky_relu", "mish", "softmax", "neg", "exp",
+                     "log", "sqrt", "rsqrt", "sin", "cos", "abs", "erf", "square", "reciprocal")
     },
-    "aten::add": _binary,
-    "aten::mul": _binary,
+    **{f"aten::{name}": _binary for name in ("add", "sub", "mul", "div")},
+    "aten::pow": _power,
+    "aten::mean": _mean,
+    "aten::embedding": _embedding,
+    "aten::addmm": _biased_product,
+    "aten::cat": _cat,
     "aten::batch_norm": _batch_norm,
     "aten::layer_norm": _layer_norm,
     "aten::linear": _linear,
     "aten::conv2d": _conv2d,
+    "aten::_grouped_mm": _grouped_product,
     "aten::scaled_dot_product_attention": _attention,
     **dict.fromkeys(("aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu"), _recurrent),
 }  # fmt: skip

@@ -5,11 +5,13 @@ Two global hooks and a stack; the user's modules are never touched.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+import torch
 from torch import nn
 from torch.nn.modules.module import (
     register_module_forward_hook,
@@ -21,6 +23,7 @@ from ..records import Layer
 from .load import is_uninitialised
 from .tensors import tensors_in
 
+T = TypeVar("T")
 Shapes = tuple[tuple[int, ...], ...]
 
 
@@ -50,6 +53,32 @@ class _Calls:
     output_shapes: Shapes = ()
 
 
+class _NodeOwners:
+    """Which module's forward made a node of the autograd graph.
+
+    Torch numbers the nodes in the order in which they are made. The number that is next when a
+    module starts, and when it ends, tells its nodes from all others; no hook is needed on them.
+    """
+
+    def __init__(self) -> None:
+        self.of_parameters: dict[int, str] = {}
+        self._starts: list[int] = []
+        self._paths: list[str] = []
+
+    def belong_to(self, path: str) -> None:
+        """The nodes made from now on are those of `path`."""
+        self._starts.append(torch._C._autograd._get_sequence_nr())
+        self._paths.append(path)
+
+    def owner(self, node: Any) -> str:
+        """The path; of what sums a parameter's gradients, the path of the parameter."""
+        parameter = getattr(node, "variable", None)
+        if parameter is not None:
+            return self.of_parameters.get(id(parameter), "")
+        index = bisect_right(self._starts, node._sequence_nr()) - 1
+        return self._paths[index] if index >= 0 else ""
+
+
 @dataclass(slots=True)
 class ModuleCalls:
     """A context in which `current` is the path of the module whose forward runs.
@@ -62,18 +91,37 @@ class ModuleCalls:
     model: nn.Module
     own: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     _calls: dict[str, _Calls] = field(default_factory=lambda: defaultdict(_Calls))
+    _modules: list[tuple[str, nn.Module]] = field(default_factory=list)
     _paths: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     _stack: list[str] = field(default_factory=lambda: [""])
+    _nodes: _NodeOwners = field(default_factory=_NodeOwners)
     _handles: list[RemovableHandle] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for path, module in self.model.named_modules(remove_duplicate=False):
+        self._modules = list(self.model.named_modules(remove_duplicate=False))
+        for path, module in self._modules:
             self._paths[id(module)].append(path)
+            for parameter in module._parameters.values():
+                self._nodes.of_parameters.setdefault(id(parameter), path)
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Every parameter of the model once."""
+        return _once(each for _, module in self._modules for each in module._parameters.values())
+
+    def buffers(self) -> list[torch.Tensor]:
+        """Every buffer of the model once."""
+        return _once(each for _, module in self._modules for each in module._buffers.values())
 
     @property
     def current(self) -> str:
-        """The path of the running module; of the root, the empty string."""
-        return self._stack[-1]
+        """The path of the running module; of the root, the empty string.
+
+        In a backward, that of the module whose forward made the node which runs.
+        """
+        if len(self._stack) > 1:
+            return self._stack[-1]
+        node: Any = torch._C._current_autograd_node()
+        return "" if node is None else self._nodes.owner(node)
 
     def __enter__(self) -> ModuleCalls:
         self._handles = [
@@ -87,11 +135,14 @@ class ModuleCalls:
             handle.remove()
 
     def _enter(self, module: nn.Module, _: Any) -> None:
-        self._stack.append(self._path(module))
+        path = self._path(module)
+        self._stack.append(path)
+        self._nodes.belong_to(path)
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], *kwargs_and_result: Any) -> None:
         """Torch leaves the keyword arguments out where it calls this after an exception."""
         path = self._stack.pop()
+        self._nodes.belong_to(self._stack[-1])
         if id(module) not in self._paths:
             return
         calls = self._calls[path]
@@ -110,17 +161,18 @@ class ModuleCalls:
 
     def layers(self) -> tuple[Layer, ...]:
         """Every module of the tree in its own order, its figures with its descendants'."""
-        modules = list(self.model.named_modules(remove_duplicate=False))
+        modules = self._modules
         totals = _rolled_up([path for path, _ in modules], self.own)
-        return tuple(self._layer(path, module, totals[path]) for path, module in modules)
+        params = _parameters_below(modules)
+        return tuple(self._layer(path, each, totals[path], params[path]) for path, each in modules)
 
-    def _layer(self, path: str, module: nn.Module, total: Tally) -> Layer:
+    def _layer(self, path: str, module: nn.Module, total: Tally, params: int) -> Layer:
         calls = self._calls[path]
         return Layer(
             path=path,
             type=type(module).__name__,
             calls=calls.number,
-            params=sum(parameter.numel() for parameter in initialised_parameters(module)),
+            params=params,
             macs=total.macs,
             madds=total.madds,
             read_bytes=total.read_bytes,
@@ -138,6 +190,21 @@ def _rolled_up(paths: list[str], own: Mapping[str, Tally]) -> dict[str, Tally]:
     return totals
 
 
+def _parameters_below(modules: list[tuple[str, nn.Module]]) -> dict[str, int]:
+    """For every path the elements of the parameters there and below, each parameter once."""
+    found: dict[str, dict[int, int]] = {path: {} for path, _ in modules}
+    for path, module in modules:
+        own = {
+            id(parameter): parameter.numel()
+            for parameter in module._parameters.values()
+            if parameter is not None and not is_uninitialised(parameter)
+        }
+        if own:
+            for ancestor in _self_and_ancestors(path):
+                found[ancestor].update(own)
+    return {path: sum(sizes.values()) for path, sizes in found.items()}
+
+
 def _self_and_ancestors(path: str) -> Iterator[str]:
     while path:
         yield path
@@ -146,11 +213,10 @@ def _self_and_ancestors(path: str) -> Iterator[str]:
 
 
 def _shapes(value: Any) -> Shapes:
+    if isinstance(value, torch.Tensor):
+        return (tuple(value.shape),)
     return tuple(tuple(tensor.shape) for tensor in tensors_in(value))
 
 
-def initialised_parameters(module: nn.Module) -> Iterator[nn.Parameter]:
-    """Every parameter once, without those of lazy layers that were never called."""
-    for parameter in module.parameters():
-        if not is_uninitialised(parameter):
-            yield parameter
+def _once(tensors: Iterable[T | None]) -> list[T]:
+    return list({id(tensor): tensor for tensor in tensors if tensor is not None}.values())

@@ -23,6 +23,7 @@ from .op_rules.traffic import (
 )
 from .op_rules.work import NOTHING, Rule, Work, per_output
 from .tensors import tensors_in
+from .value_kernels import VALUE_KERNELS
 
 Kind = Literal["formula", "movement", "view", "composite", "unknown"]
 
@@ -32,7 +33,8 @@ class Operation:
     """What is known of an operator before any call of it.
 
     `unread` names the arguments that are written without a look at what was there. `may_alias`:
-    a result may be one of the arguments.
+    a result may be one of the arguments. `repeatable`: the same arguments give the same values.
+    `minds_values`: some of its arguments' values may matter where others are not known.
     """
 
     name: str
@@ -43,6 +45,9 @@ class Operation:
     mutated: tuple[str, ...] = ()
     unread: frozenset[str] = frozenset()
     may_alias: bool = True
+    takes_device: bool = False
+    repeatable: bool = True
+    minds_values: bool = False
 
     def named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a call by their schema names and in that order, with the defaults."""
@@ -62,6 +67,7 @@ def operation(func: OpOverload) -> Operation:
     arguments = schema.arguments
     mutated = tuple(a.name for a in arguments if a.alias_info is not None and a.alias_info.is_write)
     kind, rule = _classify(func, schema.name)
+    takes_device = any(a.name == "device" for a in arguments)
     return Operation(
         name=schema.name,
         kind=kind,
@@ -75,11 +81,15 @@ def operation(func: OpOverload) -> Operation:
         or func._can_decompose()
         or bool(mutated)
         or any(a.alias_info is not None for a in schema.returns),
+        takes_device=takes_device,
+        repeatable=torch.Tag.nondeterministic_seeded not in func.tags
+        and schema.name not in UNWRITTEN,
+        minds_values=takes_device or bool(mutated) or schema.name in VALUE_KERNELS,
     )
 
 
 def _classify(func: OpOverload, name: str) -> tuple[Kind, Rule]:
-    if torch.Tag.inplace_view in func.tags:
+    if torch.Tag.inplace_view in func.tags or _is_plain_view(func, name):
         return "view", _free_of_arithmetic
     base_name = name if name.endswith("__") else name.removesuffix("_")
     listed = RULES.get(name, RULES.get(base_name))
@@ -92,6 +102,11 @@ def _classify(func: OpOverload, name: str) -> tuple[Kind, Rule]:
     if func._can_decompose() and not func.is_view:
         return "composite", _free_of_arithmetic
     return "unknown", _free_of_arithmetic
+
+
+def _is_plain_view(func: OpOverload, name: str) -> bool:
+    """Whether it never copies; what torch makes of other operations (`reshape`) may."""
+    return func.is_view and not func._can_decompose() and name != "aten::lift_fresh"
 
 
 _HIGHER_ORDER_ARGUMENTS: Mapping[str, tuple[str, ...]] = {

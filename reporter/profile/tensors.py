@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ..records import InputSpec, ModelSpec
 from .failures import failing_in, failure
@@ -24,7 +25,7 @@ class Arguments:
 
     def to(self, device: torch.device | str) -> Arguments:
         """The same arguments with every tensor, at any depth, on `device`."""
-        done: dict[int, torch.Tensor] = {}
+        done: dict[int, Any] = {}
         return Arguments(
             tuple(moved(value, device, done) for value in self.positional),
             {name: moved(value, device, done) for name, value in self.keyword.items()},
@@ -108,25 +109,35 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
     """Every tensor in nested tuples, lists, mappings and dataclasses, in order."""
     if isinstance(value, torch.Tensor):
         yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from tensors_in(each)
     elif isinstance(value, (tuple, list)):
         for each in value:
+            yield from tensors_in(each)
+    elif isinstance(value, Mapping):
+        for each in value.values():
             yield from tensors_in(each)
     elif is_dataclass(value) and not isinstance(value, type):
         for each in fields(value):
             yield from tensors_in(getattr(value, each.name))
 
 
-def moved(value: Any, device: torch.device | str, done: dict[int, torch.Tensor]) -> Any:
-    """`value` with every tensor in nested containers and dataclasses on `device`.
+def moved(value: Any, device: torch.device | str, done: dict[int, Any]) -> Any:
+    """`value` with every tensor in it on `device`: in containers, dataclasses, any object.
 
-    `done` keeps the tensors moved so far by the `id` of the original, so that what was one
-    tensor stays one.
+    `done` keeps what was moved so far by the `id` of the original, so that what was one tensor
+    stays one. An object that cannot be copied is handed over as it is.
     """
     if isinstance(value, torch.Tensor):
         return done.setdefault(id(value), value.to(device))
+    if type(value) in (dict, list, tuple):
+        return _moved_parts(value, device, done)
+    try:
+        with CopyingTo(torch.device(device)):
+            return copy.deepcopy(value, done)
+    except Exception:
+        return _moved_parts(value, device, done)
+
+
+def _moved_parts(value: Any, device: torch.device | str, done: dict[int, Any]) -> Any:
     if isinstance(value, Mapping):
         return {key: moved(each, device, done) for key, each in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_fields"):
@@ -139,3 +150,32 @@ def moved(value: Any, device: torch.device | str, done: dict[int, torch.Tensor])
             object.__setattr__(changed, each.name, moved(getattr(value, each.name), device, done))
         return changed
     return value
+
+
+class CopyingTo(TorchFunctionMode):
+    """Inside, `copy.deepcopy` of a tensor, in whatever object it is kept, gives one on `device`."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self._device = device
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Answer `Tensor.__deepcopy__` ourselves."""
+        if func is not torch.Tensor.__deepcopy__:
+            return func(*args, **(kwargs or {}))
+        tensor, memo = args
+        if id(tensor) not in memo:
+            memo[id(tensor)] = copied(tensor, self._device)
+        return memo[id(tensor)]
+
+
+def copied(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The same values on `device`, in memory of their own and without a history."""
+    values: torch.Tensor = tensor.detach().to(device, copy=True)
+    return values.requires_grad_(tensor.requires_grad)

@@ -21,6 +21,7 @@ from ..records import PROTOCOL, Budget, Inputs, InputSpec, Measure, ModelSpec
 from .failures import ProfileFailure, failing_in
 
 if TYPE_CHECKING:
+    from .ladder import CountedModel
     from .timing import Prepared
 
 Parameters = Mapping[str, Any]
@@ -56,10 +57,11 @@ def _die_with_parent() -> None:
 
 
 class Worker:
-    """One process's answers. Holds at most one prepared model."""
+    """One process's answers. Holds at most one prepared model, and the last count."""
 
     def __init__(self) -> None:
         self._prepared: Prepared | None = None
+        self._counted: tuple[ModelSpec, CountedModel] | None = None
 
     def answer(self, name: str, parameters: Parameters) -> dict[str, Any]:
         """`{"ok": …}`, or `{"failed": …}` with the fields of `records.ModelError`."""
@@ -73,6 +75,7 @@ class Worker:
             "peak": self._peak,
             "release": self._release,
             "origins": self._origins,
+            "second_opinion": self._second_opinion,
         }
         try:
             with failing_in("worker"):
@@ -88,7 +91,22 @@ class Worker:
     def _count(self, parameters: Parameters) -> dict[str, Any]:
         from .ladder import count_model
 
-        return count_model(model_spec(parameters["model"])).as_json()
+        spec = model_spec(parameters["model"])
+        self._counted = None
+        counted = count_model(spec)
+        self._counted = (spec, counted)
+        return counted.as_json()
+
+    def _second_opinion(self, parameters: Parameters) -> dict[str, Any]:
+        from .ladder import count_model
+        from .thop_check import second_opinion
+
+        spec = model_spec(parameters["model"])
+        known, counted = self._counted or (None, None)
+        if counted is None or known != spec:
+            counted = count_model(spec)
+        opinion = second_opinion(spec, counted)
+        return {"opinion": None if opinion is None else asdict(opinion)}
 
     def _prepare(self, parameters: Parameters) -> dict[str, Any]:
         from .timing import prepare

@@ -95,4 +95,6 @@ def _row(verdict: BudgetVerdict) -> list[Cell]:
 def _change(verdict: BudgetVerdict) -> str:
     if verdict.base is None or verdict.head is None:
         return "unknown"
+    if verdict.state == "unknown":
+        return "not comparable"
     return quantities.change(verdict.base, verdict.head, BY_NAME[verdict.budget.metric].unit)

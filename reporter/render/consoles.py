@@ -1,11 +1,18 @@
-"""Where the two kinds of output go: the report to stdout, how far the work is to stderr."""
+"""Where the two kinds of output go: the report to stdout, how far the work is to stderr.
+
+What is printed is tamed here, once its lines are broken: a text that is harmless as a whole may
+have a workflow command of GitHub Actions begin one of its lines.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import TextIO
+import sys
+from typing import Any, TextIO, cast
 
 from rich.console import Console
+
+from .untrusted import without_commands
 
 _WIDTH_OF_NO_TERMINAL = 120
 
@@ -21,7 +28,22 @@ def status_console(stream: TextIO | None = None) -> Console:
 
 
 def _console(stream: TextIO | None, *, stderr: bool) -> Console:
-    console = Console(file=stream, stderr=stderr, highlight=False)
+    stream = stream or (sys.stderr if stderr else sys.stdout)
+    tamed = cast(TextIO, _WithoutCommands(stream))
+    console = Console(file=tamed, stderr=stderr, highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _WIDTH_OF_NO_TERMINAL
     return console
+
+
+class _WithoutCommands:
+    """A stream through which no line starts a workflow command."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(without_commands(text))
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self._stream, attribute)

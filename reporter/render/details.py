@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from ..records import (
     Comparison,
@@ -20,8 +20,6 @@ from .summary import why_failed
 from .untrusted import Text, block, joined, listed, name, ours
 from .verdict import by_severity
 
-_SHA = re.compile(r"[0-9a-f]{7,64}")
-
 
 def _section(title: str, parts: Sequence[Part]) -> Section | None:
     return Section(title=title, parts=tuple(parts)) if parts else None
@@ -31,31 +29,42 @@ def _section(title: str, parts: Sequence[Part]) -> Section | None:
 
 
 def errors(comparison: Comparison, limits: Limits) -> Section | None:
-    """Every model that failed on a side, with the user's own traceback."""
-    parts = [
-        _error_part(result, error, sides, limits)
-        for model in by_severity(comparison.models)
-        for result, error, sides in _errors(model)
-    ]
-    return _section(f"Errors ({len(parts)})", parts)
+    """Every failure with the user's own traceback; what several models share is told once."""
+    alike: dict[_Failure, list[str]] = {}
+    for model in by_severity(comparison.models):
+        for failure in _failures(model):
+            alike.setdefault(failure, []).append(model.name)
+    parts = [_error_part(failure, names, limits) for failure, names in alike.items()]
+    return _section(f"Errors ({sum(map(len, alike.values()))})", parts)
 
 
-def _errors(model: ModelDelta) -> Iterator[tuple[ModelResult, ModelError, str]]:
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    error: ModelError
+    sides: str
+    is_counted: bool
+
+
+def _failures(model: ModelDelta) -> Iterator[_Failure]:
     head, base = model.head and model.head.error, model.base and model.base.error
     if model.head and head:
-        yield model.head, head, "head and base" if head == base else "head"
-    if model.base and base and head != base:
-        yield model.base, base, "base"
+        sides = "head and base" if head == base else "head"
+        yield _Failure(head, sides, model.head.cost is not None)
+    if model.base and base and head != base and model.head:
+        yield _Failure(base, "base", model.base.cost is not None)
 
 
-def _error_part(result: ModelResult, error: ModelError, sides: str, limits: Limits) -> Part:
-    text = error.traceback
-    fence = block(text, language="pytb", most_lines=limits.traceback_lines)
-    untimed = ("counted, but not timed: ", name(error.message))
-    why = why_failed(error) if result.status == "failed" else untimed
+def _error_part(failure: _Failure, names: Sequence[str], limits: Limits) -> Part:
+    error, most = failure.error, limits.message_characters
+    untimed = ("counted, but not timed: ", name(error.message, most))
+    why = untimed if failure.is_counted else why_failed(error, most)
+    several = len(names) > 1
+    who = ours(counted(len(names), "model")) if several else name(names[0])
+    fence = block(error.traceback, language="pytb", most_lines=limits.traceback_lines)
     return Part(
-        caption=joined(name(result.name), f" at {sides}: ", *why),
-        blocks=(fence,) if text.strip() else (),
+        caption=joined(who, f" at {failure.sides}: ", *why),
+        lines=(listed(map(name, names), limits.rows),) if several else (),
+        blocks=(fence,) if error.traceback.strip() else (),
     )
 
 
@@ -81,9 +90,16 @@ def _warnings(model: ModelDelta) -> Iterator[Text]:
 
 
 def _uncounted(result: ModelResult, side: str, operations: Mapping[str, int]) -> Text:
-    calls = (joined(name(op), f" × {count:,}") for op, count in operations.items())
+    calls = (called_in(result, op, count) for op, count in operations.items())
     said = f" at {side}: operations without a formula, missing from FLOPs, MAdd and memory: "
     return joined(name(result.name), said, listed(calls, 8))
+
+
+def called_in(result: ModelResult, operation: str, calls: int) -> Text:
+    """An operation with its calls, and the modules they are in."""
+    modules = [name(path or "(model)") for path in result.uncounted_modules.get(operation, ())]
+    where = (" in ", listed(modules, 3)) if modules else ()
+    return joined(name(operation), f" × {calls:,}", *where)
 
 
 # Timings --------------------------------------------------------------------------------------
@@ -157,19 +173,3 @@ def machine(comparison: Comparison) -> Section | None:
 
 def _of(side: Side, read: Callable[[Machine], str]) -> Cell:
     return cell("not known" if side.machine is None else name(read(side.machine)))
-
-
-def reproduce(comparison: Comparison) -> Section | None:
-    """The commands that compare the same again; only from SHAs that really are SHAs."""
-    head, base = comparison.head.revision, comparison.base
-    if base is None:
-        return None
-    lines = [f"git checkout {head.sha}"] if head.sha and _SHA.fullmatch(head.sha) else []
-    based = base.revision.sha
-    option = f" --base {based}" if based and _SHA.fullmatch(based) else ""
-    lines.append(f"modelperf-report{option}")
-    remark = ours("Uncommitted changes were included; they are not in that commit.")
-    fence = block("\n".join(lines), language="sh")
-    return _section(
-        "Reproduce", [Part(blocks=(fence,), remark=remark if head.dirty and head.sha else None)]
-    )

@@ -118,7 +118,12 @@ def _top_part(result: ModelResult, limits: Limits) -> Part:
     groups = grouped(
         (layer for layer in result.layers if own[layer.path]),
         lambda layer: layer.path,
-        lambda layer: (layer.type, shapes(layer), own[layer.path], params[layer.path]),
+        lambda layer: (
+            layer.type,
+            shapes(layer.output_shapes),
+            own[layer.path],
+            params[layer.path],
+        ),
     )
     groups.sort(key=lambda group: _together(group, own), reverse=True)
     shown = groups[: limits.top_layers]
@@ -160,12 +165,16 @@ _FIGURES_OF_GROUPS = ("Own FLOPs, each", "Own params, each", "Share of model, to
 def _names(group: Group[Layer]) -> list[Cell]:
     layer = group.members[0]
     where = name(group.path) if layer.path else ours("the model itself")
-    return [cell(where, _repeated(group)), cell(name(layer.type)), cell(shapes(layer))]
+    return [
+        cell(where, _repeated(group)),
+        cell(name(layer.type)),
+        cell(shapes(layer.output_shapes)),
+    ]
 
 
-def shapes(layer: Layer) -> str:
-    """`1×64×112×112`; several outputs are separated by commas."""
-    texts = ["×".join(map(str, shape)) or "scalar" for shape in layer.output_shapes]
+def shapes(seen: Sequence[Sequence[int]]) -> str:
+    """`1×64×112×112`; several are separated by commas."""
+    texts = ["×".join(map(str, shape)) or "scalar" for shape in seen]
     return ", ".join(texts[:2]) + (", …" if len(texts) > 2 else "") or "no tensor"
 
 

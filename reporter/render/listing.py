@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ReportError
-from ..records import Inputs, Machine, Manifest, ModelSpec, Revision
+from ..metrics import BY_NAME
+from ..records import Inputs, Machine, Manifest, ModelResult, ModelSpec, Revision
+from .details import called_in
 from .quantities import quantity
+from .untrusted import clean_line
 
 TITLE = "Model performance report"
 HOW_TO_BEGIN = (
@@ -23,6 +26,11 @@ def unreadable_base_manifest(error: ReportError) -> str:
     """The note that the base's manifest was left aside, and why."""
     why = " ".join(error.message.split())
     return f"The base's manifest cannot be read ({why}); the one of this change was used for it."
+
+
+def empty_shard(index: int, number: int, models: int) -> str:
+    """The note that a shard has nothing to do."""
+    return f"Shard {index}/{number} has none of the {models} models."
 
 
 def no_manifest(project: Path) -> str:
@@ -51,7 +59,9 @@ def manifest_line(declared: Manifest) -> str:
 
 
 def _model_line(spec: ModelSpec) -> str:
-    budgets = ", ".join(f"{budget.metric} {budget.text}" for budget in spec.budgets)
+    budgets = ", ".join(
+        f"{BY_NAME[budget.metric].budget_key} {budget.text}" for budget in spec.budgets
+    )
     limits = f"; budgets {budgets}" if budgets else ""
     return f"  {spec.name}: {spec.target}({_inputs(spec.inputs)}){limits}"
 
@@ -80,6 +90,17 @@ def machine_line(machine: Machine) -> str:
     return (
         f"starts; Python {machine.python}, torch {machine.torch}, {machine.cpu} "
         f"({machine.cpu_count} CPUs, {memory}), {accelerator}"
+    )
+
+
+def uncounted(results: Iterable[ModelResult]) -> str:
+    """Every operation without a formula, a line each: what `--strict` fails for."""
+    return "".join(
+        f"modelperf-report: {clean_line(result.name)}: no formula for "
+        f"{called_in(result, operation, calls).plain}\n"
+        for result in results
+        if result.cost is not None
+        for operation, calls in result.cost.uncounted.items()
     )
 
 

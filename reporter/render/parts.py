@@ -26,6 +26,7 @@ class Limits:
     layers: int = 15
     top_layers: int = 8
     traceback_lines: int = 40
+    message_characters: int = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,8 @@ class ReportView:
     traffic: Section | None
     timings: Section | None
     top_layers: Section | None
+    second_opinion: Section | None
     machine: Section | None
-    reproduce: Section | None
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -114,7 +115,7 @@ class ReportView:
         """The sections that have something to say, the most pressing first."""
         ordered = (self.errors, self.budgets, self.warnings, self.layers)
         details = (self.top_layers, self.traffic, self.timings)
-        reference = (self.machine, self.reproduce)
+        reference = (self.second_opinion, self.machine)
         return (section for section in (*ordered, *details, *reference) if section is not None)
 
 

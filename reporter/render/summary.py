@@ -18,10 +18,11 @@ from ..records import (
 )
 from . import quantities
 from .parts import Cell, Limits, Part, Section, Table, Tone, cell, counted, more, table, value_cell
-from .untrusted import Text, joined, listed, name, ours, prose
-from .verdict import Status, broken_budgets, by_severity, headline, is_quiet, status_of
+from .untrusted import MOST_CHARACTERS, Text, joined, listed, name, ours, prose
+from .verdict import Status, broken_budgets, by_severity, headline, is_quiet, is_untimed, status_of
 
 _AT_STAGE: Mapping[Stage, str] = {
+    "target": "not found",
     "import": "failed on import",
     "build": "failed to build",
     "inputs": "failed on its inputs",
@@ -90,7 +91,7 @@ def main_table(comparison: Comparison, limits: Limits) -> tuple[Table, Text | No
 
 def traffic(comparison: Comparison, limits: Limits) -> Section | None:
     """The exact metrics that stand beside the main ones, for the same models."""
-    models = [model for model in by_severity(comparison.models) if model.state != "failed"]
+    models = [model for model in by_severity(comparison.models) if model.metrics]
     candidates = [model for model in models if not is_quiet(model)] or models
     metrics = _existing(_TRAFFIC, comparison)
     if not candidates or not metrics:
@@ -141,12 +142,18 @@ def _status_cell(model: ModelDelta, shown: Sequence[str]) -> Cell:
     if failed is not None and failed.error is not None:
         return _failure_cell(model, failed.error)
     tone = TONES.get(status, "neutral")
-    said = [ours(status), *_unseen(model, shown)]
+    said = [ours(_said_of_base(model) or status), *_unseen(model, shown)]
+    said += [ours("not timed")] if is_untimed(model) else []
     if broken_budgets(model):
         said, tone = [*said, ours("over budget")], "worse"
     lines = [joined(line, ",") for line in said[:-1]] + said[-1:]
     spaced = [part for line in lines for part in (" ", line)][1:]
     return Cell(joined(*spaced), tone, tuple(lines))
+
+
+def _said_of_base(model: ModelDelta) -> str | None:
+    failed = model.base is not None and model.base.status == "failed"
+    return "removed (failed at base)" if failed and model.state == "removed" else None
 
 
 def _unseen(model: ModelDelta, shown: Sequence[str]) -> list[Text]:
@@ -170,15 +177,16 @@ def _failure_cell(model: ModelDelta, error: ModelError) -> Cell:
     return Cell(joined(side, *why_failed(error), f" {also}" if too else ""), "worse", short)
 
 
-def why_failed(error: ModelError) -> tuple[Text | str, ...]:
+def why_failed(error: ModelError, most: int = MOST_CHARACTERS) -> tuple[Text | str, ...]:
     """`failed in forward: ` and the error's own line."""
-    return f"{_AT_STAGE[error.stage]}: ", name(error.message)
+    return f"{_AT_STAGE[error.stage]}: ", name(error.message, most)
 
 
 def _value_cell(model: ModelDelta, metric: Metric, *, beside_status: bool = True) -> Cell:
     delta = next((d for d in model.metrics if d.metric == metric.name), None)
     if delta is None:
-        return cell("failed" if model.state == "failed" else "not measured")
+        failed = model.state == "failed" or _said_of_base(model) is not None
+        return cell("failed" if failed else "not measured")
     if delta.head is None:
         was = f"was {quantities.quantity(delta.base or 0, metric.unit)}"
         return cell("not measured, " if model.state == "compared" else "", was)

@@ -168,27 +168,32 @@ def _indented(what: RichTable | RichText, by: int) -> Padding:
 # One tree, no comparison --------------------------------------------------------------------------
 
 
-def print_profile(snapshot: Snapshot, console: Console, depth: int | None = 2) -> None:
+def print_profile(
+    snapshot: Snapshot, console: Console, depth: int | None = 2, columns: Sequence[str] = ()
+) -> None:
     """Print each model of a snapshot as a tree of its layers.
 
     Args:
         snapshot: What was profiled.
         console: Where to print.
         depth: Deepest level shown, the root being 0; None shows all.
+        columns: The tree's figures, of `tree.COLUMNS`; none leaves the choice to us.
     """
     for result in snapshot.models:
         console.print(RichText(clean_line(result.name), style="bold"))
-        _print_model(result, console, depth)
+        _print_model(result, console, depth, columns)
         console.print()
 
 
-def _print_model(result: ModelResult, console: Console, depth: int | None) -> None:
+def _print_model(
+    result: ModelResult, console: Console, depth: int | None, columns: Sequence[str]
+) -> None:
     if result.error is not None:
         _print_error(result.error, console, timed=result.cost is None)
     if result.cost is None:
         return
     shown = [b for b in branches(result.layers) if depth is None or b.depth <= depth]
-    made, too_narrow = layer_table(shown, result.cost.macs, console.width)
+    made, too_narrow = layer_table(shown, result.cost.macs, console.width, columns)
     console.print()
     console.print(made)
     console.print()

@@ -13,13 +13,14 @@ from rich.text import Text as RichText
 
 from ..records import Cost, Latency, Layer, ModelResult, Throughput
 from . import quantities
+from .details import called_in
 from .grouping import numbers
 from .layers import shapes
 from .parts import Tone
-from .untrusted import Text, clean_line, joined, listed, name, ours
+from .untrusted import Text, clean_line, joined, listed, ours
 
 GAP = 2
-_LEAST_FIGURES = 2
+_LEAST_FIGURES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ def _label(alike: Sequence[Layer], parent: Layer) -> str:
 class _Figure:
     title: str
     of: Callable[[Layer, int], str]
+    is_number: bool = True
 
 
 def _count(field: str) -> Callable[[Layer, int], str]:
@@ -123,43 +125,59 @@ def _plain(text: str) -> str:
     return ours(text).plain
 
 
-_FIGURES = (
-    _Figure("Params", _count("params")),
-    _Figure("FLOPs", _count("macs")),
-    _Figure("Share", lambda layer, total: _plain(quantities.share_of(layer.macs, total))),
-    _Figure("MAdd", _count("madds")),
-    _Figure("MemRead", _bytes("read_bytes")),
-    _Figure("MemWrite", _bytes("write_bytes")),
-)
+_FIGURES: Mapping[str, _Figure] = {
+    "input": _Figure("Input", lambda layer, _: shapes(layer.input_shapes), is_number=False),
+    "output": _Figure("Output", lambda layer, _: shapes(layer.output_shapes), is_number=False),
+    "params": _Figure("Params", _count("params")),
+    "flops": _Figure("FLOPs", _count("macs")),
+    "share": _Figure("Share", lambda layer, total: _plain(quantities.share_of(layer.macs, total))),
+    "madd": _Figure("MAdd", _count("madds")),
+    "read": _Figure("MemRead", _bytes("read_bytes")),
+    "write": _Figure("MemWrite", _bytes("write_bytes")),
+}
+COLUMNS = tuple(_FIGURES)
+
+_BY_DEFAULT = ("output", "params", "flops", "share", "madd", "read", "write")
 """The least needed last: those go first where the terminal is narrow."""
 
 
-def layer_table(shown: Sequence[Branch], total: int, width: int) -> tuple[RichTable, Text | None]:
+def layer_table(
+    shown: Sequence[Branch], total: int, width: int, columns: Sequence[str] = ()
+) -> tuple[RichTable, Text | None]:
     """The tree as a table, with as many figures as fit beside whole names.
 
     Args:
         shown: The rows.
         total: The model's FLOPs, which shares are of.
         width: Columns of the terminal.
+        columns: The figures, of `COLUMNS`, where they are chosen; then all of them are shown.
 
     Returns:
         The table, and a line that names the figures for which it is too narrow.
     """
+    figures = [_FIGURES[key] for key in columns or _BY_DEFAULT]
     names = [_branch(branch) for branch in shown]
-    outputs = [shapes(branch.layer) for branch in shown]
-    cells = [[figure.of(branch.layer, total) for branch in shown] for figure in _FIGURES]
-    widths = [_widest([f.title, *column]) + GAP for f, column in zip(_FIGURES, cells, strict=True)]
-    room = width - _widest(["Layer", *(text.plain for text in names)]) - GAP
-    room -= _widest(["Output", *outputs])
-    fitting = [at for at in range(len(_FIGURES)) if sum(widths[: at + 1]) <= room]
-    number = max(len(fitting), _LEAST_FIGURES)
-    made = _made(names, outputs, cells[:number])
-    hidden = ", ".join(figure.title for figure in _FIGURES[number:])
+    cells = [[figure.of(branch.layer, total) for branch in shown] for figure in figures]
+    number = len(figures) if columns else _fitting(names, figures, cells, width)
+    made = _made(names, figures[:number], cells[:number])
+    hidden = ", ".join(figure.title for figure in figures[number:])
     return made, ours(f"This terminal is too narrow for: {hidden}.") if hidden else None
 
 
+def _fitting(
+    names: Sequence[RichText],
+    figures: Sequence[_Figure],
+    cells: Sequence[Sequence[str]],
+    width: int,
+) -> int:
+    widths = [_widest([f.title, *column]) + GAP for f, column in zip(figures, cells, strict=True)]
+    room = width - _widest(["Layer", *(text.plain for text in names)])
+    fitting = [at for at in range(1, len(figures) + 1) if sum(widths[:at]) <= room]
+    return max(len(fitting), _LEAST_FIGURES)
+
+
 def _made(
-    names: Sequence[RichText], outputs: Sequence[str], cells: Sequence[Sequence[str]]
+    names: Sequence[RichText], figures: Sequence[_Figure], cells: Sequence[Sequence[str]]
 ) -> RichTable:
     made = RichTable(
         box=SIMPLE_HEAD,
@@ -169,10 +187,12 @@ def _made(
         header_style="bold",
     )
     made.add_column("Layer", no_wrap=True, overflow="ellipsis")
-    made.add_column("Output", no_wrap=True, overflow="ellipsis")
-    for figure, column in zip(_FIGURES, cells, strict=False):
-        made.add_column(figure.title, justify="right", no_wrap=True, min_width=_widest(column))
-    for row in zip(names, outputs, *cells, strict=True):
+    for figure, column in zip(figures, cells, strict=True):
+        if figure.is_number:
+            made.add_column(figure.title, justify="right", no_wrap=True, min_width=_widest(column))
+        else:
+            made.add_column(figure.title, no_wrap=True, overflow="ellipsis")
+    for row in zip(names, *cells, strict=True):
         made.add_row(*row)
     return made
 
@@ -205,7 +225,7 @@ def totals(result: ModelResult) -> Iterator[tuple[str, Text, Tone]]:
     for label, line in lines.items():
         yield label, ours(line), "neutral"
     if cost.uncounted:
-        calls = (joined(name(op), f" × {count:,}") for op, count in cost.uncounted.items())
+        calls = (called_in(result, op, count) for op, count in cost.uncounted.items())
         said = " (no formula: their FLOPs, MAdd and memory are missing above)"
         yield "Not counted", joined(listed(calls, 8), said), "worse"
 

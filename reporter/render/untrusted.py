@@ -21,6 +21,7 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+!|~&@$^=]")
 _REFERENCE = re.compile(r"://|(?<=www)\.|(?<=@)|(?<=#)|(?<=gh)-(?=\d)", re.IGNORECASE)
 _LINE_START = re.compile(r"^(\d+)([.)])|^([-:])")
 _ZERO_WIDTH = "\u200b"
+_COMMAND = re.compile(r"(?:\A|[\r\n])[\s\u200b\ufeff]*:(?=:)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,9 @@ class Text:
         return self.markdown.replace("|", "\\|")
 
 
-def name(text: str) -> Text:
+def name(text: str, most: int = MOST_CHARACTERS) -> Text:
     """Data from the pull request as a code span."""
-    clean = shorten(clean_line(text)) or "(empty)"
+    clean = shorten(clean_line(text), most) or "(empty)"
     longest = max((len(run) for run in re.findall("`+", clean)), default=0)
     ticks = "`" * (longest + 1)
     pad = " " if clean[0] == "`" or clean[-1] == "`" else ""
@@ -95,7 +96,8 @@ def block(text: str, *, language: str = "", most_lines: int = 40) -> Block:
     dropped = len(lines) - most_lines
     kept = lines[-most_lines:] if dropped > 0 else lines
     above = [f"… {dropped} lines above"] if dropped > 0 else []
-    return Block("\n".join(above + [shorten(line, 500) for line in kept]), language)
+    shown = "\n".join(above + [shorten(line, 500) for line in kept])
+    return Block(without_commands(shown), language)
 
 
 def clean_line(text: str) -> str:
@@ -104,8 +106,18 @@ def clean_line(text: str) -> str:
 
 
 def clean_characters(text: str, keep: str = "") -> str:
-    """Control, private and reordering characters replaced by �."""
-    return "".join(c if c in keep or not _is_harmful(c) else "\ufffd" for c in text)
+    """Control, private and reordering characters replaced by �; no old workflow command."""
+    clean = "".join(c if c in keep or not _is_harmful(c) else "\ufffd" for c in text)
+    return clean.replace("##[", f"##{_ZERO_WIDTH}[")
+
+
+def without_commands(text: str) -> str:
+    """Lines to print, of which a runner of GitHub Actions takes none for a workflow command.
+
+    It looks for `::` behind the white space a line begins with, and for `##[` anywhere.
+    """
+    new = _COMMAND.sub(lambda found: f"{found[0]}{_ZERO_WIDTH}", text)
+    return new.replace("##[", f"##{_ZERO_WIDTH}[")
 
 
 def _is_harmful(character: str) -> bool:

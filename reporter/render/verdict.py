@@ -17,9 +17,9 @@ Status = Literal[
     "mixed",
     "partly measured",
     "not compared",
+    "declared differently",
     "removed",
     "new",
-    "changed",
     "better",
     "unchanged",
     "profiled",
@@ -41,6 +41,8 @@ def status_of(model: ModelDelta) -> Status:
     """What became of a model, all its metrics taken together."""
     if model.state != "compared":
         return _OF_STATE[model.state]
+    if model.declared_differently:
+        return "declared differently"
     changes = {delta.change for delta in model.metrics}
     if {"better", "worse"} <= changes:
         return "mixed"
@@ -48,7 +50,6 @@ def status_of(model: ModelDelta) -> Status:
         ("worse", "worse"),
         ("not measured", "partly measured"),
         ("better", "better"),
-        ("changed", "changed"),
     )
     return next((status for change, status in by_change if change in changes), "unchanged")
 
@@ -65,14 +66,36 @@ def by_severity(models: Sequence[ModelDelta]) -> list[ModelDelta]:
 
 def is_quiet(model: ModelDelta) -> bool:
     """Whether a model may be folded away beside others that have something to say."""
-    return status_of(model) == "unchanged" and not broken_budgets(model)
+    said = broken_budgets(model) or is_untimed(model)
+    return status_of(model) == "unchanged" and not said
+
+
+def is_untimed(model: ModelDelta) -> bool:
+    """Whether a model was counted at head, and its timing failed."""
+    head = model.head
+    return head is not None and head.cost is not None and head.error is not None
+
+
+def unjudged_budgets(model: ModelDelta) -> list[BudgetVerdict]:
+    """The budgets that could not be judged, and not because nothing was asked to judge them by.
+
+    Growth has nothing to grow from where the report, or the base, does not have the model; and
+    times have no limit to keep where only one tree was profiled, and none was timed.
+    """
+    unknown = [budget for budget in model.budgets if budget.state == "unknown"]
+    if model.state not in ("single", "new"):
+        return unknown
+    timed = model.head is not None and (model.head.timing or model.head.error)
+    caps = [budget for budget in unknown if budget.budget.kind == "cap"]
+    return caps if timed or model.state == "new" else []
 
 
 def tone_of(comparison: Comparison) -> Tone:
     """The colour of the verdict, where there is colour."""
     statuses = {status_of(model) for model in comparison.models}
     broken = any(broken_budgets(model) for model in comparison.models)
-    if broken or statuses & {"failed", "worse", "mixed"}:
+    worse = any(delta.change == "worse" for model in comparison.models for delta in model.metrics)
+    if broken or worse or "failed" in statuses:
         return "worse"
     return "better" if "better" in statuses else "neutral"
 
@@ -84,9 +107,10 @@ def verdict(comparison: Comparison, limits: Limits) -> Text:
     """The report in one line: a clause a model while they are few, else a clause a status."""
     models = by_severity(comparison.models)
     if not models:
-        return ours("No models are declared.")
+        return ours("No model was profiled.")
     if all(is_quiet(model) for model in models):
-        return joined("No change in ", counted(len(models), "model"), _timings(models), ".")
+        no_change = ("No change in ", counted(len(models), "model"), _timings(models))
+        return joined(*no_change, _ending(comparison))
     telling = [model for model in models if not _is_plain(model)]
     plain = [model for model in models if _is_plain(model)]
     few = len(telling) <= limits.names
@@ -120,7 +144,12 @@ def _timings(models: Sequence[ModelDelta]) -> str:
 
 
 def _ending(comparison: Comparison) -> str:
-    return "." if comparison.base else "; there is no base to compare with."
+    untimed = sum(map(is_untimed, comparison.models))
+    unjudged = sum(len(unjudged_budgets(model)) for model in comparison.models)
+    said = [f"; {untimed:,} not timed"] if untimed else []
+    said += [f"; {counted(unjudged, 'budget')} not judged"] if unjudged else []
+    alone = [] if comparison.base else ["; there is no base to compare with"]
+    return "".join([*said, *alone, "."])
 
 
 def _by_status(models: Sequence[ModelDelta]) -> dict[Status, list[ModelDelta]]:
@@ -133,6 +162,7 @@ def _by_status(models: Sequence[ModelDelta]) -> dict[Status, list[ModelDelta]]:
 # One model --------------------------------------------------------------------------------------
 
 _FAILS: Mapping[Stage, str] = {
+    "target": "is not found",
     "import": "fails on import",
     "build": "fails to build",
     "inputs": "fails on its inputs",
@@ -177,6 +207,13 @@ def _not_compared(model: ModelDelta) -> Text:
     return ours(f"cannot be compared{why}")
 
 
+def _declared_differently(model: ModelDelta) -> Text:
+    """`is declared differently (inputs)`, and what can be compared all the same."""
+    moved = [headline(d) for d in model.metrics if d.change in ("better", "worse")]
+    also = f", {', '.join(moved)}" if moved else ""
+    return ours(f"is declared differently ({', '.join(model.declared_differently)}){also}")
+
+
 def _moves(change: str, of_cost: str, of_time: str) -> Callable[[ModelDelta], Text]:
     """`is cheaper and faster (FLOPs −41.3 %, Latency −53.4 %)`: the first metric of each kind."""
 
@@ -218,9 +255,9 @@ _CLAUSES: Mapping[Status, Callable[[ModelDelta], Text]] = {
     "mixed": _mixed,
     "partly measured": _words("is only partly measured"),
     "not compared": _not_compared,
+    "declared differently": _declared_differently,
     "removed": _words("is removed"),
     "new": _words("is new"),
-    "changed": _words("is changed"),
     "better": _moves("better", "cheaper", "faster"),
     "unchanged": _words("is unchanged"),
     "profiled": _words("is profiled"),

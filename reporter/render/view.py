@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..records import Comparison
-from . import details, layers, summary
+from . import details, layers, opinions, summary
 from .budgets import budgets
 from .parts import Limits, ReportView
 from .verdict import tone_of, verdict
@@ -40,6 +40,6 @@ def build_view(comparison: Comparison, limits: Limits | None = None) -> ReportVi
         traffic=summary.traffic(comparison, limits),
         timings=details.timings(comparison),
         top_layers=layers.top_layers(comparison, limits),
+        second_opinion=opinions.second_opinion(comparison, limits),
         machine=details.machine(comparison),
-        reproduce=details.reproduce(comparison),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reporter.compare.budgets import exit_code, judge_budget
+from reporter.compare.budgets import exit_code, judge_budget, uncounted_at_head
 from reporter.compare.delta import compare
 from reporter.errors import ExitCode
 from reporter.records import Budget, MetricDelta, ModelError
@@ -118,3 +118,21 @@ def test_a_model_that_could_be_counted_but_not_timed_is_a_failure_too(make_resul
     untimed = make_result("net", error=ModelError(stage="forward", message="out of memory"))
     comparison = compare(None, make_snapshot(untimed), {})
     assert exit_code(comparison, "never") == ExitCode.MODEL_FAILED
+
+
+@pytest.mark.parametrize(
+    ("at_base", "at_head", "strict", "code"),
+    [
+        ({}, {"mylib::fused": 2}, True, ExitCode.MODEL_FAILED),
+        ({}, {"mylib::fused": 2}, False, ExitCode.FINE),
+        ({"mylib::fused": 2}, {}, True, ExitCode.FINE),
+        ({}, {}, True, ExitCode.FINE),
+    ],
+)
+def test_uncounted_operations_of_head_fail_where_that_is_strict(
+    *, at_base, at_head, strict, code, make_result, make_comparison
+):
+    base, head = make_result(uncounted=at_base), make_result(uncounted=at_head)
+    comparison = make_comparison((base,), (head,))
+    assert exit_code(comparison, "never", strict=strict) == code
+    assert list(uncounted_at_head(comparison)) == (["resnet50"] if at_head else [])

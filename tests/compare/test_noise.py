@@ -12,20 +12,23 @@ from reporter.compare.noise import Spread, judge, why_machines_differ, why_not_c
 from reporter.metrics import BY_NAME
 
 
-def spread(median, low, high):
-    return Spread(low=low, median=median, high=high)
+def spread(median, low, high, n=5):
+    return Spread(n=n, low=low, median=median, high=high)
 
 
 @pytest.mark.parametrize(
     ("base", "head", "said"),
     [
-        # apart (101 < 102) and 3 % of 100 away
-        (spread(100, 99, 101), spread(103, 102, 104), "worse"),
-        (spread(100, 99, 101), spread(97, 96, 98), "better"),
-        # apart, but 1.5 % away: below the minimum effect of 2 %
-        (spread(100, 99.9, 100.1), spread(101.5, 101.4, 101.6), "within noise"),
-        # 2 % exactly is an effect
-        (spread(100, 99.9, 100.1), spread(102, 101.9, 102.1), "worse"),
+        # apart (101 < 105) and 6 % of 100 away
+        (spread(100, 99, 101), spread(106, 105, 107), "worse"),
+        (spread(100, 99, 101), spread(94, 93, 95), "better"),
+        # apart, but 4.5 % away: below the minimum effect of 5 %
+        (spread(100, 99.9, 100.1), spread(104.5, 104.4, 104.6), "within noise"),
+        # 5 % exactly is an effect
+        (spread(100, 99.9, 100.1), spread(105, 104.9, 105.1), "worse"),
+        # so few forwards lie apart by chance
+        (spread(100, 99, 101, n=4), spread(200, 199, 201), "within noise"),
+        (spread(100, 99, 101), spread(200, 199, 201, n=4), "within noise"),
         # 10 % away, but the intervals share the point 105
         (spread(100, 95, 105), spread(110, 105, 115), "within noise"),
         (spread(110, 105, 115), spread(100, 95, 105), "within noise"),

@@ -66,3 +66,17 @@ def test_a_shard_is_one_of_n(shard):
 def test_a_target_excludes_what_chooses_from_a_manifest():
     with pytest.raises(UsageError, match="--model"):
         parse_arguments(["profile", "zoo:net", "--model", "x"])
+
+
+def test_columns_of_the_layer_tree(tmp_path):
+    command = ["profile", "zoo:net", "-C", str(tmp_path), "--columns"]
+    assert parse_arguments([*command, "params,flops"]).columns == ("params", "flops")
+    assert parse_arguments(command[:-1]).columns == ()
+    with pytest.raises(UsageError, match=r"no column 'flop'.*did you mean .flops"):
+        parse_arguments([*command, "params,flop"])
+
+
+@pytest.mark.parametrize("command", [["report"], ["profile"], ["profile", "zoo:net"]])
+def test_strict_is_asked_for(tmp_path, command):
+    assert parse_arguments([*command, "-C", str(tmp_path), "--strict"]).strict is True
+    assert parse_arguments([*command, "-C", str(tmp_path)]).strict is False

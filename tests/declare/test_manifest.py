@@ -403,10 +403,53 @@ def test_the_reference_states_every_key_and_the_defaults_the_code_has():
 
 def test_the_references_examples_are_manifests():
     reference = (DOCS / "manifest.md").read_text()
-    whole, *inputs = re.findall(r"```toml\n(.*?)```", reference, re.S)
+    whole, *inputs, ops = re.findall(r"```toml\n(.*?)```", reference, re.S)
 
     assert read_manifest(whole, "modelperf.toml").models[0].name == "resnet50"
     assert len(inputs) == 3
     for form in inputs:
         header = '[[model]]\nname = "a"\ntarget = "zoo:a"\n'
         assert read_manifest(header + form, "modelperf.toml")
+    (model,) = read_manifest(whole + ops, "modelperf.toml").models
+    assert model.formulas == {"mylib::fused_gelu": "zoo.costs:fused_gelu"}
+
+
+# Formulas -----------------------------------------------------------------------------------------
+
+ONE = '[[model]]\nname = "a"\ntarget = "zoo:a"\ninputs = []\n'
+OPS = '"mylib::fused" = "zoo.costs:fused"\n'
+
+
+def test_every_model_has_the_manifests_formulas():
+    second = ONE.replace('"a"', '"b"')
+    models = read_manifest(f"{ONE}{second}[ops]\n{OPS}", "modelperf.toml").models
+    assert [model.formulas for model in models] == [{"mylib::fused": "zoo.costs:fused"}] * 2
+    assert declaration_of(models[0])["ops"] == {"mylib::fused": "zoo.costs:fused"}
+
+
+def test_without_formulas_a_declaration_is_what_it_was():
+    (model,) = read_manifest(ONE, "modelperf.toml").models
+    assert model.formulas == {}
+    assert "ops" not in declaration_of(model)
+
+
+def test_formulas_in_a_pyproject():
+    text = ONE.replace("[[model]]", "[[tool.modelperf.model]]") + f"[tool.modelperf.ops]\n{OPS}"
+    (model,) = read_manifest(text, "pyproject.toml").models
+    assert model.formulas == {"mylib::fused": "zoo.costs:fused"}
+
+
+@pytest.mark.parametrize(
+    ("ops", "problem"),
+    [
+        ('[ops]\nfused = "zoo:f"', "[ops]: fused: expected an operation with its namespace"),
+        ('[ops]\n"mylib::fused.default" = "zoo:f"', "expected an operation with its namespace"),
+        ('[ops]\n"mylib::fused" = "zoo.f"', 'did you mean "zoo:f"?'),
+        ('[ops]\n"mylib::fused" = 3', '[ops]: "mylib::fused": expected "module:attribute"'),
+        ("ops = 3", "[ops]: expected lines such as"),
+    ],
+)
+def test_what_is_no_formula_is_said(ops, problem):
+    text = ONE + ops if ops.startswith("[") else f"{ops}\n{ONE}"
+    with pytest.raises(ManifestError, match=re.escape(problem)):
+        read_manifest(text, "modelperf.toml")

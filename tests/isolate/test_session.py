@@ -28,6 +28,7 @@ COST = dict.fromkeys(
      "read_bytes", "write_bytes", "activation_peak_bytes"], len(os.path.basename(tree)))
 MACHINE = {"system": "s", "python": "3", "torch": tree, "cpu": "c", "cpu_count": 1, "threads": 1,
            "memory_bytes": None}
+OPINION = {"tool": "thop", "version": "1", "macs": 7, "params": 8, "error": None, "layers": []}
 FAILED = {"stage": "forward", "message": "no", "traceback": "Traceback"}
 state = {"target": "", "batch": 0, "n": 0}
 
@@ -76,6 +77,7 @@ OK = {
                            "p10_per_s": 1.0, "p90_per_s": 1.0, "input_bytes_per_s": 1.0},
     "peak": lambda: {"peak_bytes": None},
     "release": lambda: note("release") or {},
+    "second_opinion": lambda model: note("second_opinion") or {"opinion": OPINION},
 }
 say({"protocol": 1, "pid": os.getpid(), "python": "3"})
 note("start", os.getpid())
@@ -143,6 +145,22 @@ def test_head_alone_has_no_base(trees):
     assert first.cost.macs == len("head")
     assert first.declaration == {"target": "a"}
     assert (first.timing, first.counting.rung) == (None, "meta")
+
+
+def test_head_alone_is_asked_for_a_second_opinion(trees):
+    head, base = profile_trees(*trees(["a", "count:fail"], ["a"]), timing=None)
+    assert [each.second_opinion and each.second_opinion.macs for each in head.models] == [7, None]
+    assert only(base).second_opinion is None
+
+
+@pytest.mark.parametrize("how", ["die", "fail"])
+def test_a_second_opinion_never_costs_the_row(trees, how):
+    head, _ = trees([f"second_opinion:{how}", "b"])
+    first, second = profile_trees(head, timing=None)[0].models
+    assert (first.status, first.error, first.cost.macs) == ("ok", None, len("head"))
+    assert first.second_opinion.error.startswith("thop could not: ")
+    assert first.second_opinion.macs is None
+    assert second.second_opinion.macs == 7
 
 
 def test_each_tree_has_one_worker_of_its_own(trees):

@@ -132,8 +132,8 @@ def test_targets_of_every_kind_and_failures_of_every_stage(tmp_path):
         "ModuleNotFoundError: No module named 'a_package_that_is_not_there'",
     )
     assert "line 2" in found["broken:Net"].error.traceback
-    assert error("nowhere:Net")[0] == "import"
-    assert error("zoo:Nett")[0] == "import"
+    assert error("nowhere:Net")[0] == "target"
+    assert error("zoo:Nett")[0] == "target"
     assert "did you mean 'Net'" in error("zoo:Nett")[1]
     assert error("zoo:raising") == ("build", "ValueError: no such size")
     assert error("zoo:exiting") == ("build", "SystemExit: 4")

@@ -122,6 +122,13 @@ def test_training_a_linear_layer(on):
     assert cost.madds == 24 * 16 + 48 * 7 + 6 * 3
 
 
+def test_training_a_softplus(on):
+    # Forward 3 an element, backward 4: exp, plus 1, a division, a product with the gradient.
+    model = nn.Sequential(Shift(), nn.Softplus())
+    cost = on("meta", model, t(2, 4, 8, 8), mode="train").cost
+    assert (cost.madds, cost.uncounted) == ((1 + 3 + 4) * 2 * 4 * 64, {})
+
+
 def test_training_a_convolution(on):
     # 2·6·6 pixels by 4 channels of 27 products forward; as many for the weight's 4·27 sums; the
     # bias sums 72 pixels for each of 4 channels.
@@ -256,6 +263,46 @@ def test_the_models_gradients_are_its_own_afterwards():
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert not model._forward_hooks
     assert not model._forward_pre_hooks
+
+
+@pytest.mark.slow
+def test_two_hundred_models_in_one_process_leave_nothing_behind(user_module):
+    import gc
+
+    from reporter.profile.ladder import count_model
+    from reporter.records import Inputs, InputSpec, ModelSpec
+
+    name = user_module(
+        """
+        import torch
+        from torch import nn
+
+        class Asking(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList(nn.Linear(64, 64) for _ in range(20))
+                self.register_buffer("steps", torch.arange(1000))
+
+            def forward(self, x):
+                for layer in self.layers[: int(x.shape[0] + (self.steps < 10).sum())]:
+                    x = layer(x)
+                return x
+        """
+    )
+    inputs = Inputs(positional=(InputSpec(shape=("batch", 64)),))
+    spec = ModelSpec(name="m", target=f"{name}:Asking", inputs=inputs)
+
+    def objects_alive():
+        gc.collect()
+        return len(gc.get_objects())
+
+    for _ in range(5):
+        count_model(spec)
+    before = objects_alive()
+    for _ in range(200):
+        assert count_model(spec).count.cost.macs == 11 * 64 * 64
+    # A few lists of Python's own may come and go; one object a model would be 200.
+    assert objects_alive() - before < 100
 
 
 def test_many_models_in_one_process_leave_no_storage_behind(on):

@@ -26,6 +26,11 @@ class Plain(nn.Module):
 
 class Branching(Plain):
     def forward(self, x):
+        y = self.linear(x)
+        return self.linear(x) if x.sum() > -1e9 and y.sum() < -1e9 else y
+
+class Asking(Plain):
+    def forward(self, x):
         return self.linear(x) if x.sum() > -1e9 else x
 
 class Differentiating(Plain):
@@ -75,13 +80,27 @@ def test_meta_tensors_where_it_runs_on_them(counted):
     assert model.count.cost.macs == LINEAR
 
 
-@pytest.mark.parametrize("attribute", ["Branching", "Building"])
-def test_real_tensors_where_values_are_needed(attribute, counted):
-    model, plain = counted(attribute), counted("Plain")
+def test_meta_tensors_where_the_values_asked_for_depend_on_no_weight(counted):
+    model = counted("Asking")
+    assert (model.counting.rung, model.counting.reason) == ("meta", None)
+    assert model.count.cost.macs == LINEAR
+
+
+def test_real_tensors_where_values_of_weights_are_needed(counted):
+    model, plain = counted("Branching"), counted("Plain")
     assert model.counting.rung == "real"
     assert "Tensor.item() cannot be called on meta tensors" in model.counting.reason
     assert model.count.cost.macs == plain.count.cost.macs
     assert model.count.cost.params == plain.count.cost.params
+
+
+def test_meta_tensors_where_only_the_construction_needs_values_of_weights(counted):
+    model = counted("Building")
+    assert model.counting.rung == "meta"
+    assert model.counting.reason == (
+        "built with real weights: RuntimeError: Tensor.item() cannot be called on meta tensors"
+    )
+    assert model.count.cost.macs == LINEAR
 
 
 def test_a_forward_that_differentiates_is_counted_without_inference_mode(counted):
@@ -122,15 +141,30 @@ def test_torchs_switches_are_put_back():
             torch.backends.mha.set_fastpath_enabled(True)
 
 
-def test_flex_attentions_switch_is_put_back():
+def test_flex_attentions_switches_are_put_back():
     from torch.nn.attention import flex_attention
 
-    name = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
-    before = getattr(flex_attention, name)
+    switch, check = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", "_validate_device"
+    before = getattr(flex_attention, switch), getattr(flex_attention, check)
     with pytest.raises(KeyError), ladder.operations_in_parts():
-        assert getattr(sys.modules["torch.nn.attention.flex_attention"], name)
+        assert getattr(sys.modules["torch.nn.attention.flex_attention"], switch)
         raise KeyError
-    assert getattr(flex_attention, name) == before
+    assert (getattr(flex_attention, switch), getattr(flex_attention, check)) == before
+
+
+def test_flex_attention_on_meta_tensors(calling, everywhere):
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+    def forward(q):
+        mask = create_block_mask(
+            lambda b, h, i, j: i >= j, None, None, 128, 128, device=q.device, _compile=False
+        )
+        return flex_attention(q, q, q, block_mask=mask)
+
+    cost = everywhere(calling(forward), torch.zeros(1, 2, 128, 16)).cost
+    # Two heads of Q·Kᵀ and of P·V, the whole 128 × 128 scores of 16.
+    assert cost.macs == 2 * 2 * 128 * 128 * 16
+    assert cost.uncounted == {}
 
 
 def test_the_answer_is_json(counted):

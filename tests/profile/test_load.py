@@ -121,8 +121,8 @@ def test_weights_are_the_same_at_every_build_and_the_rng_is_left_alone(name):
 @pytest.mark.parametrize(
     ("attribute", "kwargs", "stage", "message"),
     [
-        ("Nett", {}, "import", "did you mean 'Net'"),
-        ("Zoo.smal", {}, "import", "'Zoo' has no attribute 'smal'; did you mean 'small'"),
+        ("Nett", {}, "target", "did you mean 'Net'"),
+        ("Zoo.smal", {}, "target", "'Zoo' has no attribute 'smal'; did you mean 'small'"),
         ("number", {}, "build", "is of type int, neither a torch.nn.Module nor a callable"),
         ("not_a_model", {}, "build", "returned a list, not a torch.nn.Module"),
         ("raising", {}, "build", "ValueError: no such checkpoint: best.pt"),
@@ -138,8 +138,13 @@ def test_what_cannot_be_built_says_why(attribute, kwargs, stage, message, name):
 
 
 def test_a_module_that_is_missing_or_exits(user_module):
-    with pytest.raises(ProfileFailure, match="No module named 'no_such_module_here'"):
-        resolve("no_such_module_here:Net")
+    with pytest.raises(ProfileFailure, match="no module 'no_such_module_here'") as absent:
+        resolve("no_such_module_here.nets:Net")
+    assert absent.value.error.stage == "target"
+    name = user_module("import no_such_dependency\n")
+    with pytest.raises(ProfileFailure, match="No module named 'no_such_dependency'") as broken:
+        resolve(f"{name}:Net")
+    assert broken.value.error.stage == "import"
     name = user_module("import sys\nsys.exit('usage: train.py')\n")
     with pytest.raises(ProfileFailure) as caught:
         resolve(f"{name}:Net")

@@ -34,6 +34,26 @@ CALLS = {
     "relu": (aten.relu.default, (t(4, 8),)),
     "softmax": (aten.softmax.int, (t(4, 8), -1)),
     "add": (aten.add.Tensor, (t(4, 8), t(4, 8))),
+    "relu_transposed": (aten.relu.default, (transposed,)),
+    "relu_channels_last": (aten.relu.default,
+                           (t(2, 4, 8, 8).to(memory_format=torch.channels_last),)),
+    "relu_of_a_part": (aten.relu.default, (t(4, 6, 8).transpose(0, 2).contiguous().mT,)),
+    "add_a_number": (aten.add.Tensor, (transposed, 2)),
+    "add_broadcast": (aten.add.Tensor, (t(4, 8), t(8))),
+    "add_broadcast_left": (aten.add.Tensor, (t(8), t(4, 8))),
+    "mul_transposed": (aten.mul.Tensor, (transposed, t(6, 8))),
+    "mul_of_two_orders": (aten.mul.Tensor, (transposed, t(2, 4, 6, 8))),
+    "div_of_two_orders": (aten.div.Tensor, (t(2, 4, 6, 8), transposed)),
+    "sub_one_of_one": (aten.sub.Tensor, (t(2, 1, 8), t(2, 1, 1))),
+    "pow": (aten.pow.Tensor_Scalar, (t(4, 8), 3)),
+    "mean": (aten.mean.dim, (t(4, 6, 8), [-1], True)),
+    "mean_of_two": (aten.mean.dim, (t(4, 6, 8), [0, 2])),
+    "embedding": (aten.embedding.default, (t(10, 8), torch.tensor([[1, 2, 3]]))),
+    "addmm": (aten.addmm.default, (t(5), t(4, 8), t(8, 5))),
+    "cat": (aten.cat.default, ([t(4, 2, 8), t(4, 3, 8)], 1)),
+    "cat_last": (aten.cat.default, ([t(4, 8), t(4, 1)], -1)),
+    "grouped": (aten._grouped_mm.default,
+                (t(16, 8), t(2, 8, 24), torch.tensor([4, 16], dtype=torch.int32))),
     "linear": (aten.linear.default, (t(2, 4, 8), t(5, 8), t(5))),
     "batch_norm": (aten.batch_norm.default,
                    (t(2, 4, 3, 3), t(4), t(4), t(4), t(4), False, 0.1, 1e-5, True)),
@@ -76,6 +96,10 @@ WRONG = {
     "bias": lambda x: F.linear(x, torch.zeros(5, 8), torch.zeros(4)),
     "conv": lambda x: F.conv2d(x.view(1, 2, 4, 4), torch.zeros(4, 3, 3, 3)),
     "too_small": lambda x: F.conv2d(x.view(1, 2, 4, 4), torch.zeros(4, 2, 5, 5)),
+    "add": lambda x: x + torch.zeros(7),
+    "addmm": lambda x: torch.addmm(torch.zeros(5), x, torch.zeros(7, 5)),
+    "cat": lambda x: torch.cat([x, torch.zeros(3, 7)]),
+    "mean": lambda x: x.mean((2,)),
     "norm": lambda x: F.layer_norm(x, (7,)),
     "attention": lambda x: F.scaled_dot_product_attention(
         x.view(1, 1, 4, 8), torch.zeros(1, 1, 4, 6), torch.zeros(1, 1, 4, 6)),
@@ -88,12 +112,12 @@ WRONG = {
 def test_what_does_not_fit_fails_as_it_would_for_real(name, calling, on):
     model = calling(WRONG[name])
     for device in ("cpu", "meta"):
-        with pytest.raises(RuntimeError):
+        with pytest.raises((RuntimeError, IndexError)):
             on(device, model, t(4, 8))
 
 
 def test_what_is_unusual_is_left_to_torch():
-    channels_last = t(2, 4, 8, 8).to("meta").to(memory_format=torch.channels_last)
-    assert meta_result("aten::relu", {"self": channels_last}) is NotImplemented
+    overlapping = t(4, 1).to("meta").expand(4, 8)
+    assert meta_result("aten::relu", {"self": overlapping}) is NotImplemented
     assert meta_result("aten::relu", {"self": t(4)}) is NotImplemented
     assert meta_result("aten::no_such_operation", {}) is NotImplemented

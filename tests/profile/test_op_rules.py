@@ -276,6 +276,8 @@ def test_layers_without_products(name, everywhere):
 
 FUNCTIONS = {
     "sum": (lambda x: x.sum(), N - 1),
+    "floor_divide": (lambda x: x // 3, N),
+    "is_all_true": (lambda x: torch.ops.aten._is_all_true(x > 0), N + N - 1),
     "mean": (lambda x: x.mean((2, 3)), (64 - 1 + 1) * 8),
     "max": (lambda x: x.amax(1), N - N // 4),
     "max_dim": (lambda x: x.max(1), N - N // 4),

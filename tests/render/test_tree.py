@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reporter.render.tree import branches
+from reporter.declare import settings
+from reporter.render.tree import COLUMNS, branches, layer_table
 
 
 @pytest.fixture
@@ -52,3 +53,17 @@ def test_a_layer_whose_parent_is_missing_hangs_on_the_nearest(make_layer):
 
 def test_a_model_without_layers_has_no_rows():
     assert list(branches(())) == []
+
+
+def shown(layers, *columns, width=200):
+    table, hidden = layer_table(list(branches(layers)), layers[0].macs, width, columns)
+    return [column.header for column in table.columns], hidden
+
+
+def test_chosen_columns_are_shown_in_their_order_however_narrow(make_layer):
+    layers = [make_layer("", "Net", macs=5)]
+    assert shown(layers, "write", "input", width=10) == (["Layer", "MemWrite", "Input"], None)
+
+
+def test_the_columns_of_the_command_line_are_those_of_the_tree():
+    assert settings.COLUMNS == COLUMNS

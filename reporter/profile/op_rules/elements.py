@@ -118,7 +118,7 @@ _LINEAR_ALGEBRA: dict[str, Rule] = {
 _REDUCTIONS: dict[str, Rule] = {
     **dict.fromkeys(
         ("sum", "nansum", "prod", "amax", "amin", "aminmax", "any", "all", "argmax", "argmin",
-         "count_nonzero"),
+         "count_nonzero", "_is_all_true", "_is_any_true"),
         per_input(1, less_outputs=True),
     ),
     "max": _extremum,
@@ -147,11 +147,12 @@ _ELEMENT_WISE: dict[str, Rule] = {
             0: ("where", "masked_fill", "bitwise_not", "logical_not", "logical_and", "logical_or",
                 "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor", "__and__", "__or__",
                 "__xor__", "positive", "fill", "real", "imag", "view_as_real"),
+            1: ("floor_divide",),
             2: ("silu", "leaky_relu", "prelu", "relu6", "hardtanh", "clamp", "addcmul", "glu",
                 "log_sigmoid", "xlogy", "softshrink", "hardshrink", "rrelu",
                 "rrelu_with_noise", "polar"),
             3: ("elu", "celu", "softplus", "hardsigmoid", "lerp", "addcdiv"),
-            4: ("hardswish", "selu", "silu_backward"),
+            4: ("hardswish", "selu", "silu_backward", "softplus_backward"),
             5: ("mish",),
             10: ("gelu_backward",),
         }.items()
