@@ -55,9 +55,10 @@ def _run(settings: asked.Settings) -> int:
 
 
 def _complain(message: str, hint: str | None = None) -> None:
-    print(f"modelperf-report: {message}", file=sys.stderr)  # noqa: T201
-    if hint:
-        print(f"  {hint}", file=sys.stderr)  # noqa: T201
+    from .render.untrusted import without_commands
+
+    lines = [f"modelperf-report: {message}", *([f"  {hint}"] if hint else [])]
+    print(without_commands("\n".join(lines)), file=sys.stderr)  # noqa: T201
 
 
 def _print_what_can_be_printed() -> None:

@@ -187,7 +187,8 @@ class Cost:
 class Layer:
     """One module of the model, its descendants included; the root's `path` is the empty string.
 
-    Shapes are those of the first call's tensor arguments and results, in order.
+    Shapes are those of the first call's tensor arguments and results, in order, with -1 for the
+    ragged side of a nested tensor.
     """
 
     path: str

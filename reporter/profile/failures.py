@@ -14,7 +14,15 @@ from pathlib import Path
 
 from ..records import ModelError, Stage
 
-_TREE = os.path.abspath(os.curdir)
+
+def _working_folder() -> str | None:
+    try:
+        return str(Path.cwd())
+    except OSError:  # It was deleted under the process.
+        return None
+
+
+_TREE = _working_folder()
 """A worker starts in the tree that it profiles."""
 _CPP_STACK = re.compile(
     r"^(?:Exception raised from .* \(most recent call first\):|C\+\+ CapturedTraceback:)$\n?"
@@ -71,8 +79,10 @@ def user_traceback(error: BaseException) -> str:
 
 def _told(text: str) -> str:
     """Paths from the tree's root, and no stack of torch's C++, which has only addresses."""
-    in_tree = rf"(?<![\w./\\-]){re.escape(_TREE.rstrip(os.sep) + os.sep)}"
-    return _CPP_STACK.sub("", re.sub(in_tree, "", text))
+    if _TREE is not None:
+        start = re.escape(_TREE.rstrip(os.sep) + os.sep)
+        text = re.sub(rf"(?<![\w./\\-]){start}", "", text)
+    return _CPP_STACK.sub("", text)
 
 
 def _cut(report: traceback.TracebackException | None) -> None:

@@ -184,7 +184,8 @@ def _fits_in_memory(spec: ModelSpec) -> bool:
     """Whether the weights fit; True where the model cannot even be built without them."""
     available = memory_bytes()
     try:
-        model: nn.Module = build(spec, on_meta=True)
+        with Shadows().following():
+            model = build(spec, on_meta=True)
     except ProfileFailure:
         return True
     needed = sum(tensor.nbytes for tensor in tensors_of(model))

@@ -19,7 +19,7 @@ from .failures import ProfileFailure, failing_in
 from .ladder import operations_in_parts
 from .load import SEED, is_uninitialised
 from .shadows import Shadows, is_weight
-from .tensors import Arguments, CopyingTo, copied
+from .tensors import Arguments, CopyingTo, copied, kept_on_cpu
 
 
 def profile_model(model: nn.Module, /, *args: Any, **kwargs: Any) -> ModelResult:
@@ -52,7 +52,7 @@ def profile_model(model: nn.Module, /, *args: Any, **kwargs: Any) -> ModelResult
         name=type(model).__name__,
         status="ok",
         error=None,
-        batch=next((each.shape[0] for each in arguments.tensors() if each.dim()), 1),
+        batch=next((each.size(0) for each in arguments.tensors() if each.dim()), 1),
         cost=counted.cost,
         layers=counted.layers,
         counting=counting,
@@ -64,7 +64,7 @@ def _counted(model: nn.Module, arguments: Arguments) -> tuple[Count, Counting]:
     try:
         return _count_on("meta", model, arguments), Counting(rung="meta")
     except ProfileFailure as failure:
-        if failure.error.stage != "forward" or _has_no_values(model, arguments):
+        if _has_no_values(model, arguments):
             raise
         reason = failure.error.message
     return _count_on("cpu", model, arguments), Counting(rung="real", reason=reason)
@@ -111,6 +111,7 @@ def _copied(
 ) -> tuple[nn.Module, Arguments]:
     """Both on `device`, sharing among each other what they shared, and nothing with the caller."""
     memo: dict[int, Any] = {id(each): _parameter(each, device) for each in model.parameters()}
+    memo.update(kept_on_cpu([arguments.positional, arguments.keyword]))
     with CopyingTo(device):
         alike, args, kwargs = copy.deepcopy(
             (model, arguments.positional, dict(arguments.keyword)), memo

@@ -214,8 +214,16 @@ def _self_and_ancestors(path: str) -> Iterator[str]:
 
 def _shapes(value: Any) -> Shapes:
     if isinstance(value, torch.Tensor):
-        return (tuple(value.shape),)
-    return tuple(tuple(tensor.shape) for tensor in tensors_in(value))
+        return (_sides(value),)
+    return tuple(map(_sides, tensors_in(value)))
+
+
+def _sides(tensor: torch.Tensor) -> tuple[int, ...]:
+    if not tensor.is_nested:
+        return tuple(tensor.shape)
+    if tensor.layout == torch.jagged:
+        return tuple(side if type(side) is int else -1 for side in tensor.shape)
+    return (tensor.size(0), *(-1 for _ in range(tensor.dim() - 1)))
 
 
 def _once(tensors: Iterable[T | None]) -> list[T]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
 from ..records import InputSpec, ModelSpec
@@ -128,6 +129,7 @@ def moved(value: Any, device: torch.device | str, done: dict[int, Any]) -> Any:
     """
     if isinstance(value, torch.Tensor):
         return done.setdefault(id(value), value.to(device))
+    done.update(kept_on_cpu(value))
     if type(value) in (dict, list, tuple):
         return _moved_parts(value, device, done)
     try:
@@ -135,6 +137,19 @@ def moved(value: Any, device: torch.device | str, done: dict[int, Any]) -> Any:
             return copy.deepcopy(value, done)
     except Exception:
         return _moved_parts(value, device, done)
+
+
+def kept_on_cpu(value: Any) -> dict[int, torch.Tensor]:
+    """By their `id`, copies of the tensors that torch wants on the CPU wherever the others are.
+
+    They are the batch sizes of packed sequences.
+    """
+    if isinstance(value, PackedSequence):
+        return {id(value.batch_sizes): value.batch_sizes.clone()}
+    parts = value.values() if isinstance(value, Mapping) else value
+    if not isinstance(value, (Mapping, tuple, list)):
+        return {}
+    return {key: copy for part in parts for key, copy in kept_on_cpu(part).items()}
 
 
 def _moved_parts(value: Any, device: torch.device | str, done: dict[int, Any]) -> Any:

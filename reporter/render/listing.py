@@ -11,7 +11,7 @@ from ..metrics import BY_NAME
 from ..records import Inputs, Machine, Manifest, ModelResult, ModelSpec, Revision
 from .details import called_in
 from .quantities import quantity
-from .untrusted import clean_line
+from .untrusted import clean_line, without_commands
 
 TITLE = "Model performance report"
 HOW_TO_BEGIN = (
@@ -49,7 +49,7 @@ def written_manifest(path: Path) -> str:
 def manifest(declared: Manifest) -> str:
     """Every model of a manifest on a line: its name, target and inputs."""
     lines = [manifest_line(declared), *map(_model_line, declared.models)]
-    return "\n".join(lines) + "\n"
+    return without_commands("\n".join(lines) + "\n")
 
 
 def manifest_line(declared: Manifest) -> str:
@@ -116,7 +116,7 @@ class Finding:
 
 def findings(found: Sequence[Finding]) -> str:
     """What `doctor` found, a paragraph each."""
-    return "".join(map(_finding, found))
+    return without_commands("".join(map(_finding, found)))
 
 
 def _finding(found: Finding) -> str:

@@ -91,7 +91,7 @@ def main_table(comparison: Comparison, limits: Limits) -> tuple[Table, Text | No
 
 def traffic(comparison: Comparison, limits: Limits) -> Section | None:
     """The exact metrics that stand beside the main ones, for the same models."""
-    models = [model for model in by_severity(comparison.models) if model.metrics]
+    models = [m for m in by_severity(comparison.models) if m.metrics and m.state != "failed"]
     candidates = [model for model in models if not is_quiet(model)] or models
     metrics = _existing(_TRAFFIC, comparison)
     if not candidates or not metrics:

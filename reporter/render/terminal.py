@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text as RichText
 
 from ..records import ModelError, ModelResult, Snapshot
-from .parts import Cell, Column, Part, ReportView, Section, Table, Tone, counted
+from .parts import Cell, Column, Limits, Part, ReportView, Section, Table, Tone, counted
 from .summary import why_failed
 from .tree import GAP, Branch, branches, depth_of, layer_table, totals
 from .untrusted import Text, block, clean_line, joined, name, ours
@@ -224,7 +224,8 @@ def _print_totals(result: ModelResult, console: Console) -> None:
 
 
 def _print_error(error: ModelError, console: Console, *, timed: bool) -> None:
-    why = why_failed(error) if timed else ("not timed: ", name(error.message))
+    most = Limits().message_characters
+    why = why_failed(error, most) if timed else ("not timed: ", name(error.message, most))
     _line(joined(*why), console, style="red", indent=2)
     if error.traceback.strip():
         _print_part(Part(blocks=(block(error.traceback),)), console)

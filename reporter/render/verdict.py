@@ -76,18 +76,21 @@ def is_untimed(model: ModelDelta) -> bool:
     return head is not None and head.cost is not None and head.error is not None
 
 
-def unjudged_budgets(model: ModelDelta) -> list[BudgetVerdict]:
+_MEASURED = {"latency_ms", "throughput_per_s", "peak_bytes"}
+
+
+def unjudged_budgets(model: ModelDelta, *, measured: bool) -> list[BudgetVerdict]:
     """The budgets that could not be judged, and not because nothing was asked to judge them by.
 
     Growth has nothing to grow from where the report, or the base, does not have the model; and
-    times have no limit to keep where only one tree was profiled, and none was timed.
+    a time has no limit to keep in a run that nobody asked to measure times.
     """
     unknown = [budget for budget in model.budgets if budget.state == "unknown"]
-    if model.state not in ("single", "new"):
-        return unknown
-    timed = model.head is not None and (model.head.timing or model.head.error)
-    caps = [budget for budget in unknown if budget.budget.kind == "cap"]
-    return caps if timed or model.state == "new" else []
+    if not measured:
+        unknown = [budget for budget in unknown if budget.budget.metric not in _MEASURED]
+    if model.state in ("single", "new"):
+        return [budget for budget in unknown if budget.budget.kind == "cap"]
+    return unknown
 
 
 def tone_of(comparison: Comparison) -> Tone:
@@ -145,7 +148,9 @@ def _timings(models: Sequence[ModelDelta]) -> str:
 
 def _ending(comparison: Comparison) -> str:
     untimed = sum(map(is_untimed, comparison.models))
-    unjudged = sum(len(unjudged_budgets(model)) for model in comparison.models)
+    sides = [side for model in comparison.models for side in (model.base, model.head) if side]
+    measured = any(side.timing or side.error for side in sides)
+    unjudged = sum(len(unjudged_budgets(each, measured=measured)) for each in comparison.models)
     said = [f"; {untimed:,} not timed"] if untimed else []
     said += [f"; {counted(unjudged, 'budget')} not judged"] if unjudged else []
     alone = [] if comparison.base else ["; there is no base to compare with"]

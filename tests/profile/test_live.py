@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import json
 import random
 import re
 import subprocess
@@ -223,3 +224,25 @@ def test_the_guides_example_gives_the_figures_it_shows():
     assert shown["result.cost.macs"] == 8 * 30 * 30 * 27 + 7200 * 10
     assert {key: eval(key, names) for key in shown} == shown
     assert printed.getvalue().startswith("(model) Sequential")
+
+
+def test_a_packed_sequence_given_from_outside():
+    lengths, inputs, hidden = (3, 2), 4, 8
+    packed = nn.utils.rnn.pack_sequence([torch.randn(n, inputs) for n in lengths])
+    # Each of the 5 tokens meets 4 gates of (inputs + hidden) weights a unit.
+    result = reporter.profile_model(nn.LSTM(inputs, hidden), packed)
+    assert result.cost.macs == sum(lengths) * 4 * hidden * (inputs + hidden)
+    assert not result.cost.uncounted
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_ragged_sides_are_told_and_what_has_no_formula_for_them_is_not_zero():
+    rows = [torch.randn(3, 8), torch.randn(5, 8)]
+    jagged = reporter.profile_model(
+        nn.Linear(8, 16), torch.nested.nested_tensor(rows, layout=torch.jagged)
+    )
+    assert jagged.cost.macs == (3 + 5) * 8 * 16
+    assert jagged.layers[0].output_shapes == ((2, -1, 16),)
+    json.dumps(dataclasses.asdict(jagged))
+    strided = reporter.profile_model(nn.Linear(8, 16), torch.nested.nested_tensor(rows))
+    assert "aten::linear" in strided.cost.uncounted

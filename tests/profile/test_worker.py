@@ -109,7 +109,7 @@ def test_a_whole_conversation(worker):
 
     wrong = {**asdict(SPEC), "target": "reporter.models:builds"}
     failed = worker.ask("count", model=wrong)["failed"]
-    assert failed["stage"] == "import"
+    assert failed["stage"] == "target"
     assert "did you mean 'build'" in failed["message"]
 
     assert worker.ask("prepare", model=asdict(SPEC), batch=2)["ok"]["device"] == "cpu"

@@ -50,7 +50,7 @@ def comparisons(make_result, make_failure, make_timing, make_comparison, layers)
             "late", stage="import", message="ImportError: No module named 'timm'", traceback=""
         ),
         make_failure("broken"),
-        make_result("same_1"),
+        make_result("same_1", declaration={"measure": {"throughput_batch": 8}}),
         make_result("same_2", timing=make_timing()),
     )
     mixed_head = (
@@ -64,7 +64,7 @@ def comparisons(make_result, make_failure, make_timing, make_comparison, layers)
             "fresh",
             counting=Counting(rung="real", reason="numpy() on a meta tensor is not possible"),
         ),
-        make_result("same_1", declaration={"measure": {"latency_batch": 4}}),
+        make_result("same_1", declaration={"measure": {"throughput_batch": 16}}),
         make_result("same_2", timing=make_timing(20.1)),
     )
     budgets = {

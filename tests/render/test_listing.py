@@ -41,7 +41,7 @@ def test_budgets_are_listed_beside_their_model_as_they_were_written():
     specs = tuple(ModelSpec(name=name, target="zoo:M", budgets=budgets) for name in ("a", "b"))
     first, *lines = listing.manifest(Manifest(source="x.toml", models=specs)).splitlines()
     assert first == "x.toml: 2 models"
-    assert all(line.endswith("; budgets macs +5%, peak_bytes 16 GiB") for line in lines)
+    assert all(line.endswith("; budgets macs +5%, peak 16 GiB") for line in lines)
     assert len(lines) == 2
 
 

@@ -172,3 +172,11 @@ def test_a_profile_goes_as_deep_as_asked(depth, rows, profiled):
     print_profile(profiled, console, depth)
     text = console.file.getvalue()
     assert sum(word in text for word in ("(model) Net", "Sequential", "Conv2d", "Identity")) == rows
+
+
+def test_a_long_message_keeps_its_remedy(make_failure, make_result, make_snapshot):
+    message = "ValueError: " + "a long story, " * 20 + "and the remedy."
+    failed = make_failure(message=message, traceback="")
+    untimed = make_result("untimed", error=failed.error)
+    text = squeezed(printed(print_profile, make_snapshot(failed, untimed)))
+    assert text.count(message) == 2
