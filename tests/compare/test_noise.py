@@ -19,19 +19,19 @@ def spread(median, low, high, n=5):
 @pytest.mark.parametrize(
     ("base", "head", "said"),
     [
-        # apart (101 < 105) and 6 % of 100 away
-        (spread(100, 99, 101), spread(106, 105, 107), "worse"),
-        (spread(100, 99, 101), spread(94, 93, 95), "better"),
-        # apart, but 4.5 % away: below the minimum effect of 5 %
-        (spread(100, 99.9, 100.1), spread(104.5, 104.4, 104.6), "within noise"),
-        # 5 % exactly is an effect
-        (spread(100, 99.9, 100.1), spread(105, 104.9, 105.1), "worse"),
+        # apart (101 < 120) and 21 % of 100 away
+        (spread(100, 99, 101), spread(121, 120, 122), "worse"),
+        (spread(100, 99, 101), spread(79, 78, 80), "better"),
+        # apart, but 19 % away: below the minimum effect of 20 %
+        (spread(100, 99.9, 100.1), spread(119, 118.9, 119.1), "within noise"),
+        # 20 % exactly is an effect
+        (spread(100, 99.9, 100.1), spread(120, 119.9, 120.1), "worse"),
         # so few forwards lie apart by chance
         (spread(100, 99, 101, n=4), spread(200, 199, 201), "within noise"),
         (spread(100, 99, 101), spread(200, 199, 201, n=4), "within noise"),
-        # 10 % away, but the intervals share the point 105
-        (spread(100, 95, 105), spread(110, 105, 115), "within noise"),
-        (spread(110, 105, 115), spread(100, 95, 105), "within noise"),
+        # 30 % away, but the intervals share the point 115
+        (spread(100, 85, 115), spread(130, 115, 145), "within noise"),
+        (spread(130, 115, 145), spread(100, 85, 115), "within noise"),
         (spread(100, 100, 100), spread(100, 100, 100), "within noise"),
     ],
 )
@@ -40,7 +40,7 @@ def test_a_change_counts_when_intervals_are_apart_and_the_effect_is_large_enough
 
 
 def test_more_is_better_for_a_throughput():
-    slow, fast = spread(100, 99, 101), spread(110, 109, 111)
+    slow, fast = spread(100, 99, 101), spread(130, 129, 131)
     assert judge(slow, fast, "higher") == "better"
     assert judge(fast, slow, "higher") == "worse"
 

@@ -76,7 +76,7 @@ def comparisons(make_result, make_failure, make_timing, make_comparison, layers)
     timed_base = (timed("steady", 20.0), timed("slower", 20.0), timed("moved", 20.0))
     timed_head = (
         timed("steady", 20.1),
-        timed("slower", 23.0),
+        timed("slower", 26.0),
         timed("moved", 20.0, device="cuda:0"),
     )
     missing = ("There is no base: the branch main has no manifest.",)
