@@ -150,10 +150,11 @@ def test_a_forward_without_end_is_ended_and_the_next_model_profiled(tmp_path):
 
 
 def test_a_users_own_package_of_our_name_is_theirs(tmp_path):
-    files = {"reporter____init__": "", "reporter__records": ZOO, "reporter__profile": ZOO}
+    files = {"reporter__records": ZOO, "reporter__profile": ZOO}
     one = tree(
         tmp_path / "tree", spec("reporter.records:Net"), spec("reporter.profile:Net"), **files
     )
+    (one.folder / "reporter" / "__init__.py").write_text("")
     found = profiled(one)
     assert [model.error for model in found.values()] == [None, None]
     assert [model.cost.macs for model in found.values()] == [4 * 2, 4 * 2]
